@@ -1,0 +1,114 @@
+"""LLMDcos within and across domains, raw and centred, from the samples' Gram matrix of one layer.
+
+LLMDcos (Wang et al. 2024, section 3) of two samples is the cosine of their activation vectors over all linear weights
+of a layer. The Gram matrix ``G[i, j] = sum_w A(i, w) A(j, w)`` holds all that is needed.
+
+All of A is positive and follows |w|, so raw cosines start high. The centred cosine first scales every sample's vector
+to length 1 and subtracts the mean of those over all samples; that too follows from the Gram matrix alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paramscope.measures.intervals import LEVEL, bootstrap_draws
+
+DRAWS = 1000
+"""Bootstrap draws behind an interval of a cosine."""
+
+
+@dataclass(frozen=True)
+class PairMeans:
+    """Mean cosines of one layer.
+
+    Attributes:
+        matrix: ``[D, D]``: the mean over pairs of different samples inside a domain on the diagonal, across two domains
+            off it; NaN where there is no such pair.
+        low: the lower ends of the 95 % intervals, of the same shape.
+        high: the upper ends.
+    """
+
+    matrix: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def cosines(gram: NDArray[np.float64]) -> NDArray[np.float64]:
+    """All pairs' cosines.
+
+    Args:
+        gram: ``[N, N]``.
+
+    Returns:
+        ``[N, N]``, NaN in rows and columns of samples without any activation.
+    """
+    norms = np.sqrt(np.diag(gram))
+    norms = np.where(norms > 0, norms, np.nan)
+    return gram / norms[:, None] / norms[None, :]
+
+
+def centred_cosines(gram: NDArray[np.float64]) -> NDArray[np.float64]:
+    """All pairs' cosines after subtracting the mean over all samples of the normalised activations.
+
+    Args:
+        gram: ``[N, N]``.
+
+    Returns:
+        ``[N, N]``, NaN in rows and columns of samples without any activation or equal to the mean.
+    """
+    cosine = cosines(gram)
+    mean = np.nanmean(cosine, axis=0) if np.isfinite(cosine).any() else np.full(len(gram), np.nan)
+    return cosines(cosine - mean[:, None] - mean[None, :] + np.nanmean(mean))
+
+
+def pair_means(kernel: NDArray[np.float64], sizes: list[int], seed: int = 0) -> PairMeans:
+    """Mean cosines within and across domains with bootstrap intervals.
+
+    A draw takes samples, not pairs (pairs that share a sample are not independent), with replacement inside each
+    domain; a pair of a sample with itself is left out. Centred cosines keep the centre of all samples in every draw:
+    found anew, it would lean towards the samples drawn twice and push all pairs down.
+
+    Args:
+        kernel: ``[N, N]`` from ``cosines`` or ``centred_cosines``, samples of one domain next to each other.
+        sizes: samples per domain, in the order of the kernel.
+        seed: of the bootstrap.
+
+    Returns:
+        Means and percentile intervals.
+    """
+    valid = np.isfinite(np.diag(kernel))
+    kernel = np.where(valid[:, None] & valid[None, :], kernel, 0.0)
+    once = _draw_means(kernel, sizes, valid[None, :].astype(np.float64))[0]
+    many = _draw_means(kernel, sizes, bootstrap_draws(sizes, DRAWS, seed) * valid)
+    tail = (1 - LEVEL) / 2
+    usable = np.isfinite(many).any(0)
+    low, high = np.nanquantile(np.where(usable, many, 0.0), [tail, 1 - tail], axis=0)
+    return PairMeans(once, np.where(usable, low, np.nan), np.where(usable, high, np.nan))
+
+
+def _draw_means(
+    kernel: NDArray[np.float64], sizes: list[int], occurrences: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """``[B, D, D]`` mean cosines of draws in which sample ``i`` occurs ``occurrences[b, i]`` times.
+
+    With multiplicities c, the sum over pairs of different samples is ``c K c - sum c^2 K_ii``, and there are
+    ``(sum c)^2 - sum c^2`` of them.
+    """
+    edges = np.cumsum([0, *sizes])
+    parts = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    means = np.full((len(occurrences), len(sizes), len(sizes)), np.nan)
+    for i, one in enumerate(parts):
+        towards = occurrences[:, one] @ kernel[one]
+        for j, other in enumerate(parts[: i + 1]):
+            total = np.sum(towards[:, other] * occurrences[:, other], 1)
+            pairs = occurrences[:, one].sum(1) * occurrences[:, other].sum(1)
+            if i == j:
+                squares = occurrences[:, one] ** 2
+                total -= squares @ np.diag(kernel)[one]
+                pairs -= squares.sum(1)
+            value = np.divide(total, pairs, out=np.full_like(total, np.nan), where=pairs > 0)
+            means[:, i, j] = means[:, j, i] = value
+    return means

@@ -1,0 +1,1 @@
+"""The stored result of a run: folder, manifest and ``Profile``."""
