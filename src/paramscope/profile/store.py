@@ -108,7 +108,6 @@ class Checkpoint:
 
     Attributes:
         folder: ``RUN.unfinished``.
-        layers: layers whose results are in it.
     """
 
     def __init__(self, run: Path, identity: dict[str, Any], *, overwrite: bool) -> None:
@@ -145,9 +144,6 @@ class Checkpoint:
                 if left.name != "lock":
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
             _write_atomically(record, json.dumps(identity, ensure_ascii=False, indent=1))
-        self.layers = {
-            int(path.stem.removeprefix("layer-")) for path in self.folder.glob("layer-*.safetensors")
-        }
 
     def save_layer(self, result: LayerResult) -> None:
         """Keep a finished layer."""
@@ -155,7 +151,6 @@ class Checkpoint:
         path = self._layer_path(result.layer)
         save_file(arrays, path.with_suffix(".part"), metadata={"modules": json.dumps(plain)})
         path.with_suffix(".part").replace(path)
-        self.layers.add(result.layer)
 
     def load_layer(self, layer: int) -> LayerResult:
         """Read a finished layer back.
@@ -184,8 +179,19 @@ class Checkpoint:
         part.replace(self.folder / "state.safetensors")
 
     def load_state(self) -> dict[str, NDArray[Any]]:
-        """Read back what ``save_state`` kept."""
-        return load_file(self.folder / "state.safetensors")
+        """Read back what ``save_state`` kept; empty when no layer was finished.
+
+        Returns:
+            Arrays by name.
+
+        Raises:
+            UsageError: the file is damaged.
+        """
+        path = self.folder / "state.safetensors"
+        try:
+            return load_file(path) if path.is_file() else {}
+        except SafetensorError as error:
+            raise UsageError(f"{path} is damaged ({error}); --overwrite begins the run anew") from error
 
     def finish(self, manifest: Manifest, tables: Tables) -> None:
         """Write the result and move it into place; the former run there goes only then."""

@@ -1,0 +1,34 @@
+"""Which parameters of a language model each kind of input uses, layer by layer.
+
+``paramscope.profile(model, domains={...})`` measures, ``paramscope.Profile.load(run)`` reads a run folder. Importing
+this package, and reading a run, needs no torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from paramscope.errors import CheckError, ParamscopeError, RunError, UsageError
+
+if TYPE_CHECKING:
+    from paramscope.domains import DomainSpec, Text
+    from paramscope.profile.result import Profile
+    from paramscope.profiling import profile
+
+__all__ = ["CheckError", "DomainSpec", "ParamscopeError", "Profile", "RunError", "Text", "UsageError", "profile"]
+
+_LAZY = {
+    "DomainSpec": "paramscope.domains",
+    "Text": "paramscope.domains",
+    "Profile": "paramscope.profile.result",
+    "profile": "paramscope.profiling",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the heavy parts when they are first asked for."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

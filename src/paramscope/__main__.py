@@ -1,0 +1,5 @@
+"""``python -m paramscope``."""
+
+from paramscope.cli.main import main
+
+main()

@@ -1,0 +1,63 @@
+"""``paramscope``: the group of commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from paramscope.errors import ParamscopeError
+
+_COMMANDS = {
+    "demo": "the whole main job on an embedded model and embedded domains",
+    "profile": "measure a model on domains",
+    "show": "the numbers of a run, as a table or JSON",
+    "report": "one page of a run",
+}
+
+
+class _LazyGroup(click.Group):
+    """Loads a command's file when the command is called, so that ``--help`` loads none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"paramscope.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="paramscope")
+def cli() -> None:
+    """Which parameters of a language model each kind of input uses, layer by layer.
+
+    Results go to stdout, progress and talk to stderr. Exit codes: 0 done, 1 a run failed, 2 wrong use or wrong input, 3
+    a check says no, 130 interrupted.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = 130
+        click.echo("paramscope: interrupted", err=True)
+    except KeyboardInterrupt:
+        code = 130
+        click.echo("paramscope: interrupted", err=True)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except ParamscopeError as error:
+        click.echo(f"paramscope: error: {error}", err=True)
+        code = error.exit_code
+    sys.exit(code if isinstance(code, int) else 0)

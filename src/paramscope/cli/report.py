@@ -1,0 +1,56 @@
+"""``paramscope report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from paramscope.cli.common import output_options, print_json
+from paramscope.errors import UsageError
+
+
+@click.command()
+@click.argument("run", type=click.Path())
+@click.option("-o", "--output", type=click.Path(), help="The file to write; RUN/report.html if left out.")
+@output_options
+def command(run: str, output: str | None, as_json: bool, quiet: bool) -> None:
+    """Write one self-contained page about RUN.
+
+    It needs no network and no script to be read.
+    """
+    path = write_report(run, output)
+    if as_json:
+        print_json({"report": str(path)})
+    elif not quiet:
+        click.echo(f"page: {path}", err=True)
+
+
+def write_report(run: str | Path, output: str | Path | None = None) -> Path:
+    """Write the page of a run.
+
+    Args:
+        run: the run's folder.
+        output: the file; ``report.html`` in the run's folder if None.
+
+    Returns:
+        The file.
+
+    Raises:
+        UsageError: there is no run, or the file cannot be written.
+    """
+    from paramscope.profile.result import Profile
+    from paramscope.report import render_report
+
+    path = Path(output) if output else Path(run) / "report.html"
+    if path.is_dir():
+        raise UsageError(f"output {path} is a folder, a file is expected; give one such as {path / 'report.html'}")
+    page = render_report(Profile.load(run))
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(page, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(f"output {path} cannot be written ({error.strerror}); give another with -o") from error
+    return path

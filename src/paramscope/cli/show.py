@@ -1,0 +1,32 @@
+"""``paramscope show``."""
+
+from __future__ import annotations
+
+import click
+
+from paramscope.cli.common import PositiveNumber, output_options, print_bands, print_json, print_layers
+
+
+@click.command()
+@click.argument("run", type=click.Path())
+@click.option("--threshold", type=PositiveNumber(), help="Count weights above this; the run's own threshold if left out.")
+@output_options
+def command(run: str, threshold: float | None, as_json: bool, quiet: bool) -> None:
+    """Show the numbers of RUN.
+
+    Densities and similarities, as tables or, with --json, unrounded and with their intervals. Needs neither the model
+    nor torch.
+    """
+    from paramscope.profile.result import Profile
+
+    profile = Profile.load(run)
+    if as_json:
+        from paramscope.profile.summary import summarise
+
+        print_json(summarise(profile, threshold))
+        return
+    print_bands(profile, threshold)
+    print_layers(profile, threshold)
+    if not quiet:
+        for warning in profile.manifest.warnings:
+            click.echo(f"warning: {warning}", err=True)

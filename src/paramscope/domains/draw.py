@@ -1,0 +1,168 @@
+"""The draw: which texts of a source become samples.
+
+The order follows from the seed and from each text's own content, so it depends neither on the order of rows nor on
+other domains, and a larger draw begins with a smaller one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import operator
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from .sample import Domain, Sample, Text
+from .spec import DomainSpec
+from .texts import read_texts
+from .tokenise import tokenise
+from .wording import quoted
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def order_by_draw(texts: Iterable[Text], seed: int) -> list[Text]:
+    """Put texts into the order in which they are drawn.
+
+    Args:
+        texts: the texts.
+        seed: another seed gives another order.
+
+    Returns:
+        The texts, sorted by the SHA-256 of seed, text, target and foil.
+    """
+    return sorted(texts, key=lambda text: _digest([seed, text.text, text.target, text.foil]))
+
+
+def draw_domain(
+    spec: DomainSpec,
+    tokenizer: PreTrainedTokenizerBase | None,
+    *,
+    samples: int,
+    max_tokens: int,
+    seed: int,
+    uses_target: bool = False,
+    uses_foil: bool = False,
+) -> Domain:
+    """Read a domain and draw its samples.
+
+    Args:
+        spec: the domain.
+        tokenizer: a tokenizer of the library ``transformers``; not needed for samples given as token ids, which are
+            taken as they are.
+        samples: how many samples are wanted.
+        max_tokens: the most tokens of a text and its target together.
+        seed: the seed of the draw.
+        uses_target: whether the objective reads a target.
+        uses_foil: whether the objective reads a foil.
+
+    Returns:
+        The samples, all with different tokens, in the order of the draw; fewer than ``samples`` with a warning.
+
+    Raises:
+        UsageError: when the source cannot be read, has no usable text, or lacks what the objective reads.
+    """
+    for name, number in (("samples", samples), ("max-tokens", max_tokens)):
+        if number < 1:
+            raise UsageError(f"{name} is {number}; expected 1 or more")
+    if _gives_token_ids(spec):
+        given = _given_samples(spec, uses_target, uses_foil)
+        given.sort(key=lambda sample: _digest([seed, sample.token_ids]))
+        return _domain(spec, given, f"{len(given)} samples given as token ids", samples, len(given), 0, 0)
+    if tokenizer is None:
+        raise UsageError(f"domain {spec.name!r}: texts need a tokenizer; give one, or samples as token ids")
+    if spec.chat and not tokenizer.chat_template:
+        raise UsageError(f"domain {spec.name!r}: chat is given, but the tokenizer has no chat template; leave out chat")
+    texts = read_texts(spec)
+    for used, name in ((uses_target, "target"), (uses_foil, "foil")):
+        if used and all(getattr(text, name) is None for text in texts.texts) and texts.texts:
+            raise UsageError(
+                f"domain {spec.name!r}: the objective reads a {name}, but there is none in {texts.source}; "
+                f"give --{name}"
+            )
+    found = (
+        tokenise(
+            text,
+            tokenizer,
+            max_tokens=max_tokens,
+            keep=texts.keep,
+            chat=spec.chat,
+            uses_target=uses_target,
+            uses_foil=uses_foil,
+        )
+        for text in order_by_draw(texts.texts, seed)
+    )
+    return _domain(spec, found, texts.source, samples, texts.rows, texts.empty, texts.duplicates)
+
+
+def _domain(
+    spec: DomainSpec, found: Iterable[Sample | None], source: str, asked: int, rows: int, empty: int, duplicates: int
+) -> Domain:
+    drawn: dict[str, Sample] = {}
+    for sample in found:
+        if sample is None:
+            empty += 1
+        elif sample.sha256 in drawn:
+            duplicates += 1
+        else:
+            drawn[sample.sha256] = sample
+        if len(drawn) == asked:
+            break
+    counts = f"{rows} rows, {empty} empty, {duplicates} repeated"
+    if not drawn:
+        raise UsageError(f"domain {spec.name!r}: no usable text in {source} ({counts})")
+    warnings: tuple[str, ...] = ()
+    if len(drawn) < asked:
+        warnings = (
+            f"domain {spec.name!r}: {len(drawn)} of the {asked} samples that were asked for; there are no "
+            f"more different texts in {source} ({counts})",
+        )
+    return Domain(spec.name, source, tuple(drawn.values()), rows, empty, duplicates, asked, warnings)
+
+
+def _digest(content: list[Any]) -> bytes:
+    return hashlib.sha256(json.dumps(content).encode("ascii")).digest()
+
+
+def _gives_token_ids(spec: DomainSpec) -> bool:
+    return bool(spec.given) and not isinstance(spec.given[0], str | Text)
+
+
+def _given_samples(spec: DomainSpec, uses_target: bool, uses_foil: bool) -> list[Sample]:
+    for setting in ("field", "template", "lines", "chat", "target", "foil", "keep"):
+        if getattr(spec, setting):
+            raise UsageError(
+                f"domain {spec.name!r}: {setting} is given, but samples given as token ids are taken as they are; "
+                "leave it out"
+            )
+    if uses_target or uses_foil:
+        raise UsageError(
+            f"domain {spec.name!r}: the objective reads a target, which samples given as token ids do not have; "
+            "give texts and --target"
+        )
+    samples = []
+    for number, given in enumerate(spec.given, start=1):
+        ids = _checked_ids(given, f"domain {spec.name!r}, sample {number}")
+        samples.append(Sample(Text("", origin=f"sample {number}"), ids, full_tokens=len(ids)))
+    return samples
+
+
+def _checked_ids(given: object, where: str) -> tuple[int, ...]:
+    # Arrays and tensors of any library have tolist, which also brings a tensor back from its device.
+    values = given.tolist() if hasattr(given, "tolist") else given
+    if isinstance(values, str | bytes | dict) or not isinstance(values, Iterable):
+        raise UsageError(f"{where}: of type {type(given).__name__}; expected a list of token ids such as [1, 15, 7]")
+    ids = []
+    for value in values:
+        try:
+            token = -1 if isinstance(value, bool) else operator.index(value)
+        except TypeError:
+            token = -1
+        if not 0 <= token < 2**31:
+            raise UsageError(f"{where}: {quoted(value)} is no token id; expected integers of 0 or more")
+        ids.append(token)
+    if not ids:
+        raise UsageError(f"{where}: no token ids; expected one or more")
+    return tuple(ids)

@@ -1,0 +1,65 @@
+"""Pieces of error messages: values in one short line, nearest names, lists of names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def quoted(value: object, width: int = 60) -> str:
+    """Show a value in quotes, in one line and shortened.
+
+    Args:
+        value: anything.
+        width: the longest representation that is shown whole.
+
+    Returns:
+        The representation, its middle replaced by ``...`` where it is longer than ``width``.
+    """
+    shown = repr(value)
+    return shown if len(shown) <= width else f"{shown[: width - 13]}...{shown[-10:]}"
+
+
+def one_line(error: object, width: int = 200) -> str:
+    """Show the message of another library's error in one line.
+
+    Args:
+        error: the error.
+        width: the most characters that are kept.
+
+    Returns:
+        The message with every run of white space made one blank.
+    """
+    message = " ".join(str(error).split())
+    return message if len(message) <= width else f"{message[: width - 3]}..."
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Name the nearest known word.
+
+    Args:
+        word: what the user wrote.
+        known: what would have been valid.
+
+    Returns:
+        `` (did you mean 'x'?)``, or nothing where no known word is near.
+    """
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def listed(names: Iterable[object], most: int = 12) -> str:
+    """List names for a message.
+
+    Args:
+        names: the names.
+        most: how many are shown.
+
+    Returns:
+        ``a, b, c``, with ``and 5 more`` where there are more than ``most``.
+    """
+    shown = [
+        name if isinstance(name, str) and name.isprintable() and len(name) <= 40 else quoted(name, 40) for name in names
+    ]
+    rest = len(shown) - most
+    return ", ".join(shown[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,63 @@
+"""Capture of each linear module's input and of the gradient at its output, during a block's backward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from paramscope.models.blocks import LinearWeight
+
+Pair = tuple[torch.Tensor, torch.Tensor]
+"""A module's input ``[B, T, in]`` and the gradient at its output ``[B, T, out]``."""
+
+
+@contextmanager
+def capture(weights: tuple[LinearWeight, ...], samples: int) -> Iterator[dict[str, list[Pair]]]:
+    """Record inputs and output gradients of a block's linear modules while it runs forward and backward once.
+
+    Args:
+        weights: the modules.
+        samples: B, the samples in the micro-batch. Inputs flattened to ``[B * T, in]`` (OPT) are folded back.
+
+    Yields:
+        By module name, one pair for each time the module was used; complete after the backward.
+    """
+    captured: dict[str, list[Pair]] = {weight.name: [] for weight in weights}
+    handles = []
+
+    def watch(name: str) -> Any:
+        def hook(_: nn.Module, args: tuple[Any, ...], output: torch.Tensor) -> None:
+            given = args[0].detach()
+            if not output.requires_grad:  # nothing before it wants a gradient, as in the first block
+                output.requires_grad_()
+
+            def keep(gradient: torch.Tensor) -> None:
+                pair = (_by_sample(given, samples), _by_sample(gradient.detach(), samples))
+                captured[name].append(pair)
+
+            output.register_hook(keep)
+
+        return hook
+
+    try:
+        for weight in weights:
+            handles.append(weight.module.register_forward_hook(watch(weight.name)))
+        yield captured
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _by_sample(tensor: torch.Tensor, samples: int) -> torch.Tensor:
+    return tensor.reshape(samples, -1, tensor.shape[-1])
+
+
+def joined(pairs: list[Pair]) -> Pair | None:
+    """All uses of a module by one micro-batch as one, laid along the positions; None when it was not reached."""
+    if len(pairs) <= 1:
+        return pairs[0] if pairs else None
+    return torch.cat([pair[0] for pair in pairs], 1), torch.cat([pair[1] for pair in pairs], 1)

@@ -1,0 +1,105 @@
+"""From micro-batches to the calls that the schedule runs: the model's forward and the objective on its logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from paramscope.engine.batches import MicroBatch
+from paramscope.engine.capture import Pair, capture, joined
+from paramscope.engine.objectives import Objective
+from paramscope.engine.schedule import LayerMajor, head_at
+from paramscope.models.blocks import Block
+from paramscope.models.open import accepts, evaluation_mode
+
+
+@dataclass
+class Pass:
+    """A layer-major pass over some micro-batches.
+
+    Attributes:
+        schedule: runs the blocks.
+        blocks: of the model.
+        batches: in the engine's order.
+        values: the objective of each sample, filled by ``head``.
+        tokens: the token that the objective looks at, likewise.
+    """
+
+    schedule: LayerMajor
+    blocks: Sequence[Block]
+    batches: Sequence[MicroBatch]
+    values: list[float] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    _at_hand: list[torch.Tensor] = field(default_factory=list)
+
+    def head(self) -> None:
+        """Run the head and its backward for all micro-batches."""
+        device = next(self.blocks[0].module.parameters()).device
+        for place, batch in enumerate(self.batches):
+            self._at_hand[:] = [batch.positions(device)]
+            self.values += self.schedule.head(place).double().tolist()
+
+    def backward(self, layer: int) -> dict[str, list[Pair | None]]:
+        """Run one block of all micro-batches backward.
+
+        Args:
+            layer: its number; from the last to the first.
+
+        Returns:
+            By module name, one pair a micro-batch.
+        """
+        block = self.blocks[layer]
+        pairs: dict[str, list[Pair | None]] = {weight.name: [] for weight in block.weights}
+        for place, batch in enumerate(self.batches):
+            with capture(block.weights, len(batch.readings)) as captured:
+                self.schedule.backward(layer, place)
+            for name, uses in captured.items():
+                pairs[name].append(joined(uses))
+        return pairs
+
+
+@contextmanager
+def layer_major_pass(
+    model: nn.Module, blocks: Sequence[Block], batches: Sequence[MicroBatch], objective: Objective
+) -> Iterator[Pass]:
+    """Set up a pass; on leaving, the model is as it was.
+
+    Args:
+        model: called with ``input_ids``, returns ``logits``.
+        blocks: its blocks.
+        batches: the micro-batches.
+        objective: D.
+
+    Yields:
+        The pass.
+    """
+    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    device = next(model.parameters()).device
+    takes_positions = accepts(model, "position_ids")
+    no_cache = {"use_cache": False} if accepts(model, "use_cache") else {}
+    at_hand: list[torch.Tensor] = []
+    result: Pass
+
+    def call(batch: MicroBatch) -> Callable[[], torch.Tensor]:
+        def forward() -> torch.Tensor:
+            inputs = batch.model_inputs(device, takes_positions=takes_positions)
+            logits: torch.Tensor = model(**inputs, **no_cache).logits
+            if head is None:
+                logits = logits[torch.arange(len(logits), device=device)[:, None], at_hand[0]]
+            values, tokens = objective.evaluate(logits, batch.readings)
+            result.tokens += tokens.tolist()
+            return values
+
+        return forward
+
+    with (
+        evaluation_mode(model),
+        head_at(head, lambda: at_hand[0]),
+        LayerMajor([block.module for block in blocks], [call(batch) for batch in batches]) as schedule,
+    ):
+        result = Pass(schedule, blocks, batches, _at_hand=at_hand)
+        yield result

@@ -1,0 +1,1 @@
+"""Language models: opening them, finding their blocks and linear weights, fingerprints."""

@@ -1,0 +1,276 @@
+"""Open a model for measuring: weights, tokenizer, fingerprints, and a check that it is a causal language model."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from paramscope.errors import UsageError
+from paramscope.models.fingerprint import hash_file, hash_weights
+from paramscope.models.files import ModelFiles, locate_model
+
+DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class LocatedModel:
+    """A model on disk whose weights are not yet loaded.
+
+    Attributes:
+        name: what the user named.
+        revision: on the hub.
+        files: of the model.
+        config: transformers' configuration.
+        tokenizer: of the model.
+    """
+
+    name: str
+    revision: str | None
+    files: ModelFiles
+    config: Any
+    tokenizer: Any
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A model ready to be measured.
+
+    Attributes:
+        model: on its device.
+        name: what the user named.
+        revision: on the hub.
+        files: SHA-256 by file name.
+    """
+
+    model: nn.Module
+    name: str
+    revision: str | None
+    files: dict[str, str]
+
+    @functools.cached_property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    @functools.cached_property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        return next(p.dtype for p in self.model.parameters() if p.is_floating_point())
+
+
+def max_positions(config: Any) -> int | None:
+    """Longest input that a model takes, where its configuration tells."""
+    value = getattr(config, "max_position_embeddings", None)
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def choose_device(device: str) -> torch.device:
+    """The device that ``--device`` names.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Returns:
+        The device; ``auto`` takes a GPU where there is one.
+
+    Raises:
+        UsageError: there is no such device; the message says what there is.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = ", ".join(["cpu", *(f"cuda:{i}" for i in range(count))])
+    if device == "auto":
+        return torch.device("cuda:0" if count else "cpu")
+    if device not in {"cpu", *(["cuda"] if count else []), *(f"cuda:{i}" for i in range(count))}:
+        raise UsageError(f"device {device} is not there; this machine has: {there} (PyTorch {torch.__version__})")
+    return torch.device("cuda:0" if device == "cuda" else device)
+
+
+def locate(model: str, revision: str | None = None) -> LocatedModel:
+    """Find a model by name and open its configuration and tokenizer; the weights are left for ``load``.
+
+    Args:
+        model: a folder in Hugging Face format (safetensors), a ``.gguf`` file, or a hub id.
+        revision: on the hub.
+
+    Returns:
+        The model on disk.
+
+    Raises:
+        UsageError: it cannot be opened, has no tokenizer, or is an encoder-decoder.
+    """
+    files = locate_model(model, revision)
+    config = _load_config(model, files)
+    return LocatedModel(model, revision, files, config, _load_tokenizer(model, files))
+
+
+def load(located: LocatedModel, *, dtype: str = "auto", device: str = "auto") -> OpenModel:
+    """Load a model's weights.
+
+    Args:
+        located: from ``locate``.
+        dtype: one of ``DTYPES``, or ``auto``: float32 on the CPU and for GGUF files, the files' own type on a GPU.
+        device: see ``choose_device``.
+
+    Returns:
+        The model in evaluation mode.
+
+    Raises:
+        UsageError: the weights are not whole or not finite, or it is no causal language model.
+    """
+    place = choose_device(device)
+    wanted: torch.dtype | str = DTYPES.get(dtype, "auto")
+    if dtype == "auto" and (place.type == "cpu" or located.files.gguf):
+        wanted = torch.float32
+    model = _load_weights(located, wanted).to(place).eval()
+    check_finite(model)
+    check_causal(model)
+    digests = {path.name: hash_file(path) for path in located.files.all}
+    return OpenModel(model, located.name, located.revision, digests)
+
+
+def adopt(model: nn.Module) -> OpenModel:
+    """Take a model that the user has loaded.
+
+    Args:
+        model: a causal language model of transformers, or one that is called and answers like it.
+
+    Returns:
+        The model as it is.
+
+    Raises:
+        UsageError: its weights are not finite, or it is no causal language model.
+    """
+    check_finite(model)
+    check_causal(model)
+    name = str(getattr(getattr(model, "config", None), "_name_or_path", "")) or type(model).__name__
+    return OpenModel(model, name, None, {"weights in memory": hash_weights(model)})
+
+
+def _gguf_argument(files: ModelFiles) -> dict[str, str]:
+    return {"gguf_file": files.gguf} if files.gguf else {}
+
+
+def _load_tokenizer(model: str, files: ModelFiles) -> Any:
+    from transformers import AutoTokenizer
+
+    names = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt", "spiece.model")
+    if not files.gguf and not any((files.folder / name).is_file() for name in names):
+        raise UsageError(f"model {model} has no tokenizer (no {names[0]} in {files.folder}); save it into the folder")
+    try:
+        return AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False, **_gguf_argument(files))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        raise UsageError(f"model {model}: its tokenizer cannot be opened ({_first_line(error)})") from error
+
+
+def _load_config(model: str, files: ModelFiles) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(files.folder, trust_remote_code=False, **_gguf_argument(files))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"model {model}: its configuration cannot be opened ({_first_line(error)})") from error
+    if getattr(config, "is_encoder_decoder", False):
+        raise UsageError(
+            f"model {model} ({_kind(config)}) is an encoder-decoder, a causal (decoder-only) model is expected"
+        )
+    return config
+
+
+def _kind(config: Any) -> str:
+    return str((config.architectures or [config.model_type])[0])
+
+
+def _load_weights(located: LocatedModel, dtype: torch.dtype | str) -> nn.Module:
+    from transformers import AutoModelForCausalLM
+
+    name, kind = f"model {located.name}", _kind(located.config)
+    try:
+        model, info = AutoModelForCausalLM.from_pretrained(
+            located.files.folder,
+            config=located.config,
+            dtype=dtype,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **_gguf_argument(located.files),
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if "Unrecognized configuration class" in str(error):
+            raise UsageError(f"{name} ({kind}) is no causal language model, one is expected") from error
+        raise UsageError(f"{name} cannot be opened ({_first_line(error)})") from error
+    missing = sorted(info["missing_keys"])
+    if missing:
+        raise UsageError(
+            f"{name} lacks {len(missing)} weights of a causal {kind}, the first is {missing[0]}; "
+            "give a complete causal language model"
+        )
+    return model
+
+
+def check_finite(model: nn.Module) -> None:
+    """Refuse weights that are NaN or infinite.
+
+    Args:
+        model: any model.
+
+    Raises:
+        UsageError: names the tensor.
+    """
+    for name, parameter in model.named_parameters():
+        if parameter.is_floating_point() and not torch.isfinite(parameter).all():
+            bad = int((~torch.isfinite(parameter)).sum())
+            raise UsageError(f"weight {name} has {bad} values that are NaN or infinite; mend or replace the model file")
+
+
+def check_causal(model: nn.Module) -> None:
+    """Refuse a model whose output at a position depends on later tokens, such as an encoder.
+
+    Args:
+        model: called with ``input_ids``, returns ``logits``.
+
+    Raises:
+        UsageError: it has no logits ``[1, tokens, vocabulary]``, or they are not causal.
+    """
+    expected = "a causal (decoder-only) language model is expected"
+    device = next(model.parameters()).device
+    with torch.no_grad(), evaluation_mode(model):
+        outputs = [model(input_ids=torch.tensor([[1, 2, 3, last]], device=device)) for last in (4, 5)]
+    logits = [getattr(output, "logits", None) for output in outputs]
+    if any(value is None or value.dim() != 3 for value in logits):
+        raise UsageError(f"{type(model).__name__} returns no next-token logits; {expected}")
+    first, second = (value[:, :3].double() for value in logits)
+    tolerance = 1e-2 if logits[0].dtype.itemsize < 4 else 1e-4
+    if (first - second).abs().max() > tolerance * first.abs().max():
+        raise UsageError(f"{type(model).__name__} looks at later tokens, so it is an encoder; {expected}")
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without weight gradients; afterwards every module and parameter is as it was."""
+    training = [module for module in model.modules() if module.training]
+    wanting = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    model.eval()
+    for parameter in wanting:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+        for parameter in wanting:
+            parameter.requires_grad_(True)
+
+
+def accepts(model: nn.Module, argument: str) -> bool:
+    """Whether the model's forward takes a named argument."""
+    return argument in inspect.signature(model.forward).parameters
+
+
+def _first_line(error: Exception) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__)[:200]

@@ -1,0 +1,117 @@
+"""Rows of the page's tables, as finished words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from paramscope.profile.result import Estimate, Profile
+from paramscope.report.lines import Series
+from paramscope.report.text import compact, cosine, interval, layer_range, percent
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number and the smaller line below it."""
+
+    main: str
+    below: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of domains by bands or layers by domains: heads of the columns, then a head and cells a row."""
+
+    heads: list[str]
+    rows: list[tuple[str, list[Cell]]]
+
+
+def concentration_tables(profile: Profile, names: Sequence[str]) -> dict[str, Table]:
+    """How few weights carry how much, by band: means over the band's layers.
+
+    Args:
+        profile: the run.
+        names: of the domains.
+
+    Returns:
+        Tables of domains by bands: ``share_90``, ``gini`` and ``effective``.
+    """
+    frame = profile.concentration()
+    measures = {key: frame[key].unstack("domain")[profile.domains] for key in frame.columns}
+    bands = profile.bands
+    heads = [f"{band} ({layer_range(layers)})" for band, layers in bands.items()]
+
+    def table(form: Callable[[dict[str, float]], Cell]) -> Table:
+        rows = []
+        for place, name in enumerate(names):
+            means = [
+                {key: float(values.iloc[layers, place].mean()) for key, values in measures.items()}
+                for layers in bands.values()
+            ]
+            rows.append((name, [form(mean) for mean in means]))
+        return Table(heads, rows)
+
+    return {
+        "share_90": table(lambda mean: Cell(percent(mean["share_90"]))),
+        "gini": table(lambda mean: Cell(cosine(mean["gini"]))),
+        "effective": table(
+            lambda mean: Cell(compact(mean["effective_number"]), percent(mean["effective_share"], 2))
+        ),
+    }
+
+
+def density_table(density: Estimate, names: Sequence[str]) -> Table:
+    """Density of each layer and domain with its interval.
+
+    Args:
+        density: layers by domains.
+        names: of the domains.
+
+    Returns:
+        The table, one row a layer.
+    """
+    value, low, high = (frame.to_numpy(dtype=float) for frame in (density.value, density.low, density.high))
+    rows = [
+        (
+            str(layer),
+            [
+                Cell(percent(value[layer, place]), interval(low[layer, place], high[layer, place], percent))
+                for place in range(len(names))
+            ],
+        )
+        for layer in range(len(value))
+    ]
+    return Table(list(names), rows)
+
+
+def similarity_table(lines: dict[str, Series]) -> Table:
+    """Mean LLMDcos of each layer with its interval.
+
+    Args:
+        lines: by the head of their column.
+
+    Returns:
+        The table, one row a layer.
+    """
+    layers = len(next(iter(lines.values())).values)
+    rows = [
+        (
+            str(layer),
+            [
+                Cell(cosine(line.values[layer]), interval(line.low[layer], line.high[layer], cosine))
+                for line in lines.values()
+            ],
+        )
+        for layer in range(layers)
+    ]
+    return Table(list(lines), rows)
+
+
+def argument_rows(arguments: dict[str, Any]) -> list[tuple[str, str]]:
+    """The run's arguments, values as JSON."""
+    return [
+        (key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+        for key, value in arguments.items()
+    ]

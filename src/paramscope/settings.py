@@ -1,0 +1,62 @@
+"""What a user can set for a profile, and the plan that comes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from paramscope.errors import UsageError
+
+OBJECTIVE_NAMES = ("max-logit", "target-logprob", "mean-logprob", "logit-difference")
+DTYPE_NAMES = ("auto", "float64", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a profile, the same on the command line and in Python.
+
+    Attributes:
+        samples: drawn of each domain.
+        max_tokens: longest input; longer texts are cut.
+        objective: D, one of ``OBJECTIVE_NAMES``.
+        dtype: that the model runs in, one of ``DTYPE_NAMES``; ``auto`` is float32 on the CPU and the model's own on a
+            GPU.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        batch_size: samples that go through the model together; None chooses. Changes nothing but rounding.
+        threshold: gamma that pictures use by default; None takes the pooled median of the run's activations.
+        seed: of the draw and the bootstrap.
+        save_scores: also keep the mean activation of every weight.
+    """
+
+    samples: int = 64
+    max_tokens: int = 256
+    objective: str = "max-logit"
+    dtype: str = "auto"
+    device: str = "auto"
+    batch_size: int | None = None
+    threshold: float | None = None
+    seed: int = 0
+    save_scores: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("samples", 1), ("max_tokens", 1), ("batch_size", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is None and name == "batch_size":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise UsageError(f"{_flag(name)} {value!r} is out of range; give a whole number of at least {least}")
+        if self.threshold is not None and not (math.isfinite(self.threshold) and self.threshold > 0):
+            raise UsageError(f"--threshold {self.threshold!r} is no positive number; give one such as 2e-5, or auto")
+        for name, known in (("objective", OBJECTIVE_NAMES), ("dtype", DTYPE_NAMES)):
+            if getattr(self, name) not in known:
+                raise UsageError(f"{_flag(name)} {getattr(self, name)!r} is unknown; give one of {', '.join(known)}")
+
+    def as_arguments(self) -> dict[str, Any]:
+        """As JSON values, for the manifest."""
+        return dataclasses.asdict(self)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
