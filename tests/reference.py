@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 
 from paramscope.measures.histogram import BINS, bin_index
 from paramscope.measures.intervals import GROUPS, jackknife_stride, sample_groups
-from paramscope.profile.layer import LayerResult, ModuleResult
-from paramscope.profile.manifest import DomainRecord, EngineRecord, Manifest, ModelRecord, SelfCheck, Thresholds
-from paramscope.profile.result import PAPER_THRESHOLD, Profile
-from paramscope.profile.tables import build_tables
+from paramscope.result.layer import LayerResult, ModuleResult
+from paramscope.result.manifest import DomainRecord, EngineRecord, Manifest, ModelRecord, SelfCheck, Thresholds
+from paramscope.result.profile import PAPER_THRESHOLD, Profile
+from paramscope.result.tables import build_tables
 
 
 def histogram(values: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -27,7 +28,7 @@ def reduce_module(
     """All numbers of one module from the activations ``[N, rows, columns]`` of all samples, held in memory."""
     rows, columns = activation.shape[1:]
     edges = np.cumsum([0, *sizes])
-    per_domain = [activation[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    per_domain = [activation[a:b] for a, b in itertools.pairwise(edges)]
     means = [part.mean(0) for part in per_domain]
     stride = jackknife_stride(rows)
     deleted = np.zeros((len(sizes), GROUPS, BINS), dtype=np.int64)

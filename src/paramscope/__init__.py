@@ -12,21 +12,25 @@ from paramscope.errors import CheckError, ParamscopeError, RunError, UsageError
 
 if TYPE_CHECKING:
     from paramscope.domains import DomainSpec, Text
-    from paramscope.profile.result import Profile
     from paramscope.profiling import profile
+    from paramscope.result.profile import Profile
 
 __all__ = ["CheckError", "DomainSpec", "ParamscopeError", "Profile", "RunError", "Text", "UsageError", "profile"]
 
 _LAZY = {
     "DomainSpec": "paramscope.domains",
     "Text": "paramscope.domains",
-    "Profile": "paramscope.profile.result",
+    "Profile": "paramscope.result.profile",
     "profile": "paramscope.profiling",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import the heavy parts when they are first asked for."""
+    """Import the heavy parts when they are first asked for.
+
+    Raises:
+        AttributeError: there is no such name.
+    """
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

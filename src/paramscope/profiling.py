@@ -33,10 +33,10 @@ from paramscope.measures.histogram import quantile
 from paramscope.measures.intervals import GROUPS, sample_groups
 from paramscope.models.blocks import Block, count_parameters, find_blocks, unmeasured_weights
 from paramscope.models.open import OpenModel, adopt, choose_device, load, locate, max_positions
-from paramscope.profile.manifest import DomainRecord, EngineRecord, Manifest, ModelRecord, SelfCheck, Thresholds
-from paramscope.profile.result import PAPER_THRESHOLD, Profile
-from paramscope.profile.store import Checkpoint, check_same, check_target, load_run
-from paramscope.profile.tables import ALL, Tables, build_tables, pooled_histogram
+from paramscope.result.manifest import DomainRecord, EngineRecord, Manifest, ModelRecord, SelfCheck, Thresholds
+from paramscope.result.profile import PAPER_THRESHOLD, Profile
+from paramscope.result.store import Checkpoint, check_same, check_target, load_run
+from paramscope.result.tables import ALL, Tables, build_tables, pooled_histogram
 from paramscope.settings import Settings
 
 
@@ -273,9 +273,7 @@ def profile(
         raise UsageError("save_scores needs a folder to save to; give output")
     if output is not None:
         check_target(Path(output), overwrite=overwrite, resume=resume)
-    specs = [
-        source if isinstance(source, DomainSpec) else DomainSpec(name, source) for name, source in domains.items()
-    ]
+    specs = [source if isinstance(source, DomainSpec) else DomainSpec(name, source) for name, source in domains.items()]
     plan = make_plan(model, specs, chosen, tokenizer=tokenizer, revision=revision)
     finished, checkpoint = open_checkpoint(plan, output, overwrite=overwrite)
     if finished:
@@ -342,7 +340,11 @@ def _warn_of_unmeasured(blocks: Sequence[Block]) -> list[str]:
 
 
 def _check_tokens(model: nn.Module, domains: Sequence[Domain]) -> int:
-    """The size of the vocabulary; token ids beyond it are refused."""
+    """The size of the vocabulary; token ids beyond it are refused.
+
+    Raises:
+        UsageError: there is one.
+    """
     embedding = model.get_input_embeddings() if hasattr(model, "get_input_embeddings") else None
     vocabulary = int(getattr(embedding, "num_embeddings", 0))
     for domain in domains:
@@ -427,7 +429,9 @@ def _manifest(
         groups=GROUPS,
         thresholds=Thresholds(
             default=given or _pooled_median(tables),
-            rule="given" if given else "pooled median: half of all weights, over all layers and domains, count as active",
+            rule="given"
+            if given
+            else "pooled median: half of all weights, over all layers and domains, count as active",
             exact=list(plan.reduction.thresholds),
         ),
         self_check=check,

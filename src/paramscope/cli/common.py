@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from paramscope.profile.result import Profile
+    from paramscope.result.profile import Profile
 
 
 class PositiveNumber(click.ParamType):

@@ -39,8 +39,8 @@ def write_report(run: str | Path, output: str | Path | None = None) -> Path:
     Raises:
         UsageError: there is no run, or the file cannot be written.
     """
-    from paramscope.profile.result import Profile
     from paramscope.report import render_report
+    from paramscope.result.profile import Profile
 
     path = Path(output) if output else Path(run) / "report.html"
     if path.is_dir():

@@ -9,7 +9,9 @@ from paramscope.cli.common import PositiveNumber, output_options, print_bands, p
 
 @click.command()
 @click.argument("run", type=click.Path())
-@click.option("--threshold", type=PositiveNumber(), help="Count weights above this; the run's own threshold if left out.")
+@click.option(
+    "--threshold", type=PositiveNumber(), help="Count weights above this; the run's own threshold if left out."
+)
 @output_options
 def command(run: str, threshold: float | None, as_json: bool, quiet: bool) -> None:
     """Show the numbers of RUN.
@@ -17,11 +19,11 @@ def command(run: str, threshold: float | None, as_json: bool, quiet: bool) -> No
     Densities and similarities, as tables or, with --json, unrounded and with their intervals. Needs neither the model
     nor torch.
     """
-    from paramscope.profile.result import Profile
+    from paramscope.result.profile import Profile
 
     profile = Profile.load(run)
     if as_json:
-        from paramscope.profile.summary import summarise
+        from paramscope.result.summary import summarise
 
         print_json(summarise(profile, threshold))
         return

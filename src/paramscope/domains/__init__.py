@@ -4,12 +4,12 @@
 it: its samples, and what was left out on the way.
 """
 
-from .builtin import BUILT_INS
-from .draw import draw_domain, order_by_draw
-from .embedded import EMBEDDED
-from .sample import Domain, Keep, Sample, Text, TextSet
-from .spec import DomainSpec, check_names, load_specs, parse_domain
-from .texts import read_texts
+from paramscope.domains.builtin import BUILT_INS
+from paramscope.domains.draw import draw_domain, order_by_draw
+from paramscope.domains.embedded import EMBEDDED
+from paramscope.domains.sample import Domain, Keep, Sample, Text, TextSet
+from paramscope.domains.spec import DomainSpec, check_names, load_specs, parse_domain
+from paramscope.domains.texts import read_texts
 
 __all__ = [
     "BUILT_INS",

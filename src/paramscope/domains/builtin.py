@@ -12,12 +12,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import UsageError
-from .hub import HubSet
-from .readers import Row
-from .sample import Keep, Text
-from .template import check_fields, field_text
-from .wording import quoted
+from paramscope.domains.hub import HubSet
+from paramscope.domains.readers import Row
+from paramscope.domains.sample import Keep, Text
+from paramscope.domains.template import check_fields, field_text
+from paramscope.errors import UsageError
+from paramscope.wording import quoted
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ import operator
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
-from .sample import Domain, Sample, Text
-from .spec import DomainSpec
-from .texts import read_texts
-from .tokenise import tokenise
-from .wording import quoted
+from paramscope.domains.sample import Domain, Sample, Text
+from paramscope.domains.spec import DomainSpec
+from paramscope.domains.texts import read_texts
+from paramscope.domains.tokenise import tokenise
+from paramscope.errors import UsageError
+from paramscope.wording import quoted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from importlib import resources
 
-from ..errors import UsageError
-from .readers import Row, parse_json_rows
-from .wording import did_you_mean, quoted
+from paramscope.domains.readers import Row, parse_json_rows
+from paramscope.errors import UsageError
+from paramscope.wording import did_you_mean, quoted
 
 EMBEDDED = ("support", "code", "contracts", "finance", "specifications", "prose")
 """Their names, in the order in which they are shown; each is the SOURCE ``embedded:NAME``."""

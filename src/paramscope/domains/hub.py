@@ -19,9 +19,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
-from .readers import Row, explicit
-from .wording import did_you_mean, listed, one_line, quoted
+from paramscope.domains.readers import Row, explicit
+from paramscope.errors import UsageError
+from paramscope.wording import did_you_mean, listed, one_line, quoted
 
 HUB_ROWS = 20_000
 """How many rows of a set on the hub are read."""

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import UsageError
-from .wording import listed, one_line
+from paramscope.errors import UsageError
+from paramscope.wording import listed, one_line
 
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 SUFFIXES = (*JSON_SUFFIXES, ".csv", ".tsv", ".parquet", ".txt")

@@ -11,12 +11,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import UsageError
-from .builtin import BUILT_INS, BuiltIn
-from .embedded import check_embedded
-from .hub import HubSet, parse_hub
-from .readers import explicit
-from .wording import did_you_mean, quoted
+from paramscope.domains.builtin import BUILT_INS, BuiltIn
+from paramscope.domains.embedded import check_embedded
+from paramscope.domains.hub import HubSet, parse_hub
+from paramscope.domains.readers import explicit
+from paramscope.errors import UsageError
+from paramscope.wording import did_you_mean, quoted
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from ..errors import UsageError
-from .readers import explicit, read_utf8
-from .sample import Keep
-from .source import parse_source
-from .wording import did_you_mean, one_line, quoted
+from paramscope.domains.readers import explicit, read_utf8
+from paramscope.domains.sample import Keep
+from paramscope.domains.source import parse_source
+from paramscope.errors import UsageError
+from paramscope.wording import did_you_mean, one_line, quoted
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..errors import UsageError
-from .readers import Row
-from .wording import did_you_mean, listed, quoted
+from paramscope.domains.readers import Row
+from paramscope.errors import UsageError
+from paramscope.wording import did_you_mean, listed, quoted
 
 _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|\\[nt\\]")
 _LITERAL = {"{{": "{", "}}": "}", "\\n": "\n", "\\t": "\t", "\\\\": "\\"}

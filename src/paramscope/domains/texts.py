@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from ..errors import UsageError
-from .builtin import is_running_text
-from .embedded import read_embedded
-from .hub import read_hub
-from .readers import Row, find_files, read_paragraphs, read_rows
-from .sample import Keep, Text, TextSet
-from .source import Source, parse_source
-from .spec import DomainSpec
-from .template import Template, default_template, field_template, parse_template
-from .wording import quoted
+from paramscope.domains.builtin import is_running_text
+from paramscope.domains.embedded import read_embedded
+from paramscope.domains.hub import read_hub
+from paramscope.domains.readers import Row, find_files, read_paragraphs, read_rows
+from paramscope.domains.sample import Keep, Text, TextSet
+from paramscope.domains.source import Source, parse_source
+from paramscope.domains.spec import DomainSpec
+from paramscope.domains.template import Template, default_template, field_template, parse_template
+from paramscope.errors import UsageError
+from paramscope.wording import quoted
 
 
 def read_texts(spec: DomainSpec) -> TextSet:

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
-from .sample import Keep, Sample, Text
-from .wording import one_line, quoted
+from paramscope.domains.sample import Keep, Sample, Text
+from paramscope.errors import UsageError
+from paramscope.wording import one_line, quoted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

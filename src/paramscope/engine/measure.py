@@ -18,8 +18,8 @@ from paramscope.engine.objectives import Objective
 from paramscope.engine.reduce import Reduction, reduce_layer
 from paramscope.models.blocks import Block
 from paramscope.models.open import OpenModel
-from paramscope.profile.layer import LayerResult
-from paramscope.profile.store import Checkpoint
+from paramscope.result.layer import LayerResult
+from paramscope.result.store import Checkpoint
 
 
 class Progress(Protocol):

@@ -103,7 +103,7 @@ def _two_answers(sample: Sample) -> Reading:
     if target == foil:
         raise UsageError(
             f"sample {sample.text.origin or sample.text.text!r}: target {sample.text.target!r} and foil "
-            f"{sample.text.foil!r} begin with the same token, their logits do not differ; give answers that differ there"
+            f"{sample.text.foil!r} begin with the same token, so their logits are equal; give others"
         )
     return Reading(sample.token_ids, (len(sample.token_ids) - 1,), (target,), foil)
 

@@ -16,7 +16,7 @@ from paramscope.engine.capture import Pair
 from paramscope.measures.histogram import BINS
 from paramscope.measures.intervals import GROUPS, jackknife_stride, sample_groups
 from paramscope.models.blocks import LinearWeight
-from paramscope.profile.layer import LayerResult, ModuleResult
+from paramscope.result.layer import LayerResult, ModuleResult
 
 TILE_BYTES = 16 << 20
 """Size of a tile; it should stay in the last-level cache."""

@@ -17,7 +17,7 @@ from paramscope.engine.reduce import activation_tile
 from paramscope.errors import CheckError
 from paramscope.models.blocks import Block, LinearWeight
 from paramscope.models.open import evaluation_mode
-from paramscope.profile.manifest import SelfCheck
+from paramscope.result.manifest import SelfCheck
 
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.1}
 """Largest relative error by the model's type. In half precision plain autograd itself is no better than that."""

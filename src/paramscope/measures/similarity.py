@@ -9,6 +9,7 @@ to length 1 and subtracts the mean of those over all samples; that too follows f
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,16 +90,14 @@ def pair_means(kernel: NDArray[np.float64], sizes: list[int], seed: int = 0) -> 
     return PairMeans(once, np.where(usable, low, np.nan), np.where(usable, high, np.nan))
 
 
-def _draw_means(
-    kernel: NDArray[np.float64], sizes: list[int], occurrences: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _draw_means(kernel: NDArray[np.float64], sizes: list[int], occurrences: NDArray[np.float64]) -> NDArray[np.float64]:
     """``[B, D, D]`` mean cosines of draws in which sample ``i`` occurs ``occurrences[b, i]`` times.
 
     With multiplicities c, the sum over pairs of different samples is ``c K c - sum c^2 K_ii``, and there are
     ``(sum c)^2 - sum c^2`` of them.
     """
     edges = np.cumsum([0, *sizes])
-    parts = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [slice(a, b) for a, b in itertools.pairwise(edges)]
     means = np.full((len(occurrences), len(sizes), len(sizes)), np.nan)
     for i, one in enumerate(parts):
         towards = occurrences[:, one] @ kernel[one]

@@ -10,6 +10,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from paramscope.errors import UsageError
+from paramscope.wording import one_line
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _HUB_FILES = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
@@ -70,12 +71,14 @@ def _download(model: str, revision: str | None) -> Path:
         return Path(snapshot_download(model, revision=revision, allow_patterns=_HUB_FILES))
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError, OSError) as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
-        reason = f"the hub answered {status}" if status else "the hub cannot be reached and it is not in the local cache"
+        reason = (
+            f"the hub answered {status}" if status else "the hub cannot be reached and it is not in the local cache"
+        )
         raise UsageError(
             f"{where}: no such file or folder, and {reason}; check the name, or give a folder or a .gguf file"
         ) from error
     except (HFValidationError, HfHubHTTPError) as error:
-        raise UsageError(f"{where}: {' '.join(str(error).split())[:200]}; check the name and the revision") from error
+        raise UsageError(f"{where}: {one_line(error)}; check the name and the revision") from error
 
 
 def _gguf_file(path: Path) -> ModelFiles:
@@ -89,7 +92,7 @@ def _gguf_file(path: Path) -> ModelFiles:
         reader = GGUFReader(path)
         ends = [int(tensor.data_offset) + int(tensor.n_bytes) for tensor in reader.tensors]
     except (ValueError, IndexError, KeyError, OSError, OverflowError) as error:
-        raise UsageError(f"model {path} is no readable GGUF file ({_short(error)}); fetch it again") from error
+        raise UsageError(f"model {path} is no readable GGUF file ({one_line(error)}); fetch it again") from error
     if not ends or max(ends) > path.stat().st_size:
         raise UsageError(f"model {path} is truncated ({path.stat().st_size} bytes, weights missing); fetch it again")
     return ModelFiles(path.parent, path.name, (path,))
@@ -103,7 +106,7 @@ def _folder(folder: Path) -> ModelFiles:
         try:
             names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
         except (ValueError, KeyError, AttributeError) as error:
-            raise UsageError(f"{index} is no readable index of weights ({_short(error)}); fetch it again") from error
+            raise UsageError(f"{index} is no readable index of weights ({one_line(error)}); fetch it again") from error
         weights = tuple(folder / name for name in names)
     else:
         weights = (folder / "model.safetensors",)
@@ -116,9 +119,5 @@ def _folder(folder: Path) -> ModelFiles:
             with safe_open(path, framework="numpy") as file:
                 file.keys()
         except (SafetensorError, OSError) as error:
-            raise UsageError(f"{path} is unreadable or truncated ({_short(error)}); fetch it again") from error
+            raise UsageError(f"{path} is unreadable or truncated ({one_line(error)}); fetch it again") from error
     return ModelFiles(folder, None, weights)
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]

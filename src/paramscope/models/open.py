@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from paramscope.errors import UsageError
-from paramscope.models.fingerprint import hash_file, hash_weights
 from paramscope.models.files import ModelFiles, locate_model
+from paramscope.models.fingerprint import hash_file, hash_weights
+from paramscope.wording import one_line
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -166,7 +167,7 @@ def _load_tokenizer(model: str, files: ModelFiles) -> Any:
     try:
         return AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False, **_gguf_argument(files))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        raise UsageError(f"model {model}: its tokenizer cannot be opened ({_first_line(error)})") from error
+        raise UsageError(f"model {model}: its tokenizer cannot be opened ({one_line(error)})") from error
 
 
 def _load_config(model: str, files: ModelFiles) -> Any:
@@ -175,7 +176,7 @@ def _load_config(model: str, files: ModelFiles) -> Any:
     try:
         config = AutoConfig.from_pretrained(files.folder, trust_remote_code=False, **_gguf_argument(files))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"model {model}: its configuration cannot be opened ({_first_line(error)})") from error
+        raise UsageError(f"model {model}: its configuration cannot be opened ({one_line(error)})") from error
     if getattr(config, "is_encoder_decoder", False):
         raise UsageError(
             f"model {model} ({_kind(config)}) is an encoder-decoder, a causal (decoder-only) model is expected"
@@ -203,7 +204,7 @@ def _load_weights(located: LocatedModel, dtype: torch.dtype | str) -> nn.Module:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         if "Unrecognized configuration class" in str(error):
             raise UsageError(f"{name} ({kind}) is no causal language model, one is expected") from error
-        raise UsageError(f"{name} cannot be opened ({_first_line(error)})") from error
+        raise UsageError(f"{name} cannot be opened ({one_line(error)})") from error
     missing = sorted(info["missing_keys"])
     if missing:
         raise UsageError(
@@ -270,7 +271,3 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 def accepts(model: nn.Module, argument: str) -> bool:
     """Whether the model's forward takes a named argument."""
     return argument in inspect.signature(model.forward).parameters
-
-
-def _first_line(error: Exception) -> str:
-    return (" ".join(str(error).split()) or type(error).__name__)[:200]

@@ -70,9 +70,9 @@ def ramp(share: float) -> str:
 @functools.cache
 def _ramp(step: int) -> str:
     share = step / 255
-    lightness = 0.97 - 0.69 * share
-    hue = math.radians(102 + 165 * share**0.85)
-    chroma = 0.045 + 0.085 * math.sin(math.pi * min(1.0, share**0.8))
+    lightness = 0.965 - 0.665 * share
+    hue = math.radians(110 + 148 * share**0.8)
+    chroma = 0.06 + 0.04 * math.sin(math.pi * share)
     while True:
         channels = _from_oklab(lightness, chroma * math.cos(hue), chroma * math.sin(hue))
         if all(-1e-4 <= channel <= 1 + 1e-4 for channel in channels):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from markupsafe import Markup
 
-from paramscope.profile.result import Estimate
+from paramscope.result.profile import Estimate
 from paramscope.report.colours import GREY, series_style
 from paramscope.report.heatmap import heat_map
 from paramscope.report.lines import NARROW, PANEL, SHORT, WIDE, Axis, Frame, Series, line_chart

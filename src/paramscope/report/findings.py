@@ -15,7 +15,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from paramscope.profile.result import Estimate, Profile
+from paramscope.result.profile import Estimate, Profile
 from paramscope.report.resample import FEWEST, Interval, Resampler
 
 DENSITY_STEP = 0.05

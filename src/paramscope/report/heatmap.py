@@ -55,8 +55,10 @@ def legend(x: float, y: float, width: float, bounds: tuple[float, float], form: 
         element("rect", x=x + width * k / steps, y=y, width=width / steps + 0.4, height=12, fill=ramp((k + 0.5) / steps))
         for k in range(steps)
     ]
-    for value in value_ticks(*bounds, 5):
-        at = x + width * (value - bounds[0]) / (bounds[1] - bounds[0])
+    low, high = bounds
+    between = [value for value in value_ticks(low, high, 5) if min(value - low, high - value) > 0.18 * (high - low)]
+    for value in (low, *between, high):
+        at = x + width * (value - low) / (high - low)
         drawn.append(element("text", form(value), x=at, y=y + 28, class_="tick middle"))
     return Markup("").join(drawn)
 
@@ -94,7 +96,8 @@ def _lying(
     values: NDArray[np.float64], names: Sequence[str], bounds: tuple[float, float]
 ) -> tuple[tuple[float, float], Iterator[Markup]]:
     layers, domains = values.shape
-    width, left = 900.0, 170.0
+    width = 900.0
+    left = 16 + min(160.0, max(text_width(name, _FONT) for name in names))
     across = min((width - left - 4) / layers, 90.0)
     down = 24.0
     bottom = 4 + down * domains

@@ -9,7 +9,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from paramscope.profile.result import PAPER_THRESHOLD, Profile
+from paramscope.result.profile import PAPER_THRESHOLD, Profile
 from paramscope.report import text
 from paramscope.report.colours import DARK, LIGHT, NIGHT, PAPER, series_style
 from paramscope.report.density import LITTLE_TO_SEE, density_figures, paper_figures

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from paramscope.measures.intervals import LEVEL, bootstrap_draws
 from paramscope.measures.similarity import DRAWS
-from paramscope.profile.result import Profile
+from paramscope.result.profile import Profile
 
 FEWEST = 3
 """Samples below which a domain has no bootstrap interval: of two samples, every draw with a pair has the same pair."""
@@ -145,9 +145,9 @@ def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _intervals(values: NDArray[np.float64], draws: NDArray[np.float64]) -> list[Interval]:
     tail = (1 - LEVEL) / 2
-    found = []
-    for value, column in zip(values, draws.T, strict=True):
-        usable = column[np.isfinite(column)]
-        low, high = np.quantile(usable, [tail, 1 - tail]) if len(usable) else (np.nan, np.nan)
-        found.append(Interval(float(value), float(low), float(high)))
-    return found
+    usable = np.isfinite(draws).any(0)
+    # The quantile that skips missing draws is ten times slower, and few domains are so small that a draw lacks a pair.
+    quantile = np.quantile if np.isfinite(draws).all() else np.nanquantile
+    low, high = quantile(np.where(usable, draws, 0.0), [tail, 1 - tail], axis=0)
+    ends = zip(values, np.where(usable, low, np.nan), np.where(usable, high, np.nan), strict=True)
+    return [Interval(float(value), float(low), float(high)) for value, low, high in ends]

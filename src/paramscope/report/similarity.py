@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from paramscope.profile.result import Estimate, Profile
+from paramscope.result.profile import Estimate, Profile
 from paramscope.report.colours import GREY, Style, series_style
 from paramscope.report.findings import Findings
 from paramscope.report.lines import HALF, PANEL, Axis, Series, line_chart
@@ -60,7 +60,7 @@ def similarity_figures(
     own, others, within, across = _lines(profile, resampler, names, centred)
     every = np.concatenate([array for line in (*own, *others) for array in (line.values, line.low, line.high)])
     finite = every[np.isfinite(every)]
-    bounds = nice_range(finite.min(), finite.max(), 0.1) if len(finite) else (0.0, 1.0)
+    bounds = nice_range(finite.min(), finite.max(), 0.2) if len(finite) else (0.0, 1.0)
     axis = Axis(*bounds, lambda value: f"{value:.1f}".replace("-", "−"), cosine)
     ident = f"similarity-{kind}"
     thin = [replace(line, style=GREY, background=True) for line in own] if len(own) > 1 else []

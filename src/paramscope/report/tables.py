@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from paramscope.profile.result import Estimate, Profile
+from paramscope.result.profile import Estimate, Profile
 from paramscope.report.lines import Series
 from paramscope.report.text import compact, cosine, interval, layer_range, percent
 
@@ -24,7 +24,7 @@ class Cell:
 class Table:
     """A table of domains by bands or layers by domains: heads of the columns, then a head and cells a row."""
 
-    heads: list[str]
+    heads: list[Cell]
     rows: list[tuple[str, list[Cell]]]
 
 
@@ -41,7 +41,7 @@ def concentration_tables(profile: Profile, names: Sequence[str]) -> dict[str, Ta
     frame = profile.concentration()
     measures = {key: frame[key].unstack("domain")[profile.domains] for key in frame.columns}
     bands = profile.bands
-    heads = [f"{band} ({layer_range(layers)})" for band, layers in bands.items()]
+    heads = [Cell(band, layer_range(layers)) for band, layers in bands.items()]
 
     def table(form: Callable[[dict[str, float]], Cell]) -> Table:
         rows = []
@@ -83,7 +83,7 @@ def density_table(density: Estimate, names: Sequence[str]) -> Table:
         )
         for layer in range(len(value))
     ]
-    return Table(list(names), rows)
+    return Table([Cell(name) for name in names], rows)
 
 
 def similarity_table(lines: dict[str, Series]) -> Table:
@@ -106,7 +106,7 @@ def similarity_table(lines: dict[str, Series]) -> Table:
         )
         for layer in range(layers)
     ]
-    return Table(list(lines), rows)
+    return Table([Cell(name) for name in lines], rows)
 
 
 def argument_rows(arguments: dict[str, Any]) -> list[tuple[str, str]]:

@@ -15,7 +15,8 @@ from safetensors.numpy import load_file, save_file
 
 from paramscope.errors import UsageError
 from paramscope.measures.histogram import BINS
-from paramscope.profile.layer import LayerResult
+from paramscope.result.layer import LayerResult
+from paramscope.wording import one_line
 
 ALL = -1
 """Value of the histograms' column ``group`` for the mean over all samples."""
@@ -83,9 +84,7 @@ def build_tables(samples: pd.DataFrame, domains: Sequence[str], layers: Sequence
                         "above": module.above[place],
                     }
                 )
-                histograms.append(
-                    row | {"group": ALL, "weights": module.parameters} | _sparse(module.histogram[place])
-                )
+                histograms.append(row | {"group": ALL, "weights": module.parameters} | _sparse(module.histogram[place]))
                 for group, counts in enumerate(module.deleted[place]):
                     if counts.sum() or module.deleted_weights:
                         histograms.append(row | {"group": group, "weights": module.deleted_weights} | _sparse(counts))
@@ -145,8 +144,7 @@ def read_tables(folder: Path) -> Tables:
         place = folder / "sums.safetensors"
         sums = load_file(place)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"{place} is missing or damaged ({reason}); make the run again") from error
+        raise UsageError(f"{place} is missing or damaged ({one_line(error)}); make the run again") from error
     samples = len(frames["samples"])
     gram = np.zeros((len(triangles), samples, samples))
     upper = np.triu_indices(samples)

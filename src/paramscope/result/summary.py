@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from paramscope.profile.manifest import SCHEMA
-from paramscope.profile.result import Estimate, Profile, Similarity
+from paramscope.result.manifest import SCHEMA
+from paramscope.result.profile import Estimate, Profile, Similarity
 
 
 def summarise(profile: Profile, threshold: float | None = None) -> dict[str, Any]:

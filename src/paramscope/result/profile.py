@@ -18,8 +18,8 @@ from paramscope.measures import concentration, histogram
 from paramscope.measures.bands import layer_bands
 from paramscope.measures.intervals import jackknife_margin
 from paramscope.measures.similarity import PairMeans, centred_cosines, cosines, pair_means
-from paramscope.profile.manifest import Manifest
-from paramscope.profile.tables import ALL, Tables, pooled_histogram
+from paramscope.result.manifest import Manifest
+from paramscope.result.tables import ALL, Tables, pooled_histogram
 
 PAPER_THRESHOLD = 2e-5
 """The threshold gamma of Wang et al. 2024."""
@@ -67,7 +67,7 @@ class Profile:
         Raises:
             UsageError: the folder is missing, unfinished, damaged, or of a newer paramscope.
         """
-        from paramscope.profile.store import load_run
+        from paramscope.result.store import load_run
 
         return cls(*load_run(Path(run)))
 
@@ -81,7 +81,7 @@ class Profile:
         Raises:
             UsageError: the path is taken.
         """
-        from paramscope.profile.store import save_run
+        from paramscope.result.store import save_run
 
         save_run(Path(run), self.manifest, self.tables, overwrite=overwrite)
 

@@ -18,9 +18,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from paramscope.errors import UsageError
-from paramscope.profile.layer import LayerResult
-from paramscope.profile.manifest import Manifest, read_manifest
-from paramscope.profile.tables import Tables, read_tables, write_tables
+from paramscope.result.layer import LayerResult
+from paramscope.result.manifest import Manifest, read_manifest
+from paramscope.result.tables import Tables, read_tables, write_tables
 
 MANIFEST = "run.json"
 
@@ -69,7 +69,9 @@ def check_target(run: Path, *, overwrite: bool, resume: bool) -> None:
         raise UsageError(f"output {run} is a file, a folder is expected; give another path with -o")
     finished = (run / MANIFEST).is_file()
     if run.is_dir() and not finished and any(run.iterdir()):
-        raise UsageError(f"output {run} holds files but no run, so it is left alone; give a new or empty folder with -o")
+        raise UsageError(
+            f"output {run} holds files but no run, so it is left alone; give a new or empty folder with -o"
+        )
     if finished and not overwrite and not resume:
         raise UsageError(f"{run} holds a finished run; --overwrite replaces it, -o OTHER keeps both")
     unfinished = unfinished_folder(run)
