@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from markupsafe import Markup
 
-from paramscope.result.profile import Estimate
 from paramscope.report.colours import GREY, series_style
 from paramscope.report.heatmap import heat_map
 from paramscope.report.lines import NARROW, PANEL, SHORT, WIDE, Axis, Frame, Series, line_chart
 from paramscope.report.svg import nice_range
 from paramscope.report.text import percent
+from paramscope.result.profile import Estimate
 
 LITTLE_TO_SEE = 0.95
 """Density above which a layer counts as full: the domains can hardly differ there."""
@@ -77,10 +77,9 @@ def density_figures(density: Estimate, names: Sequence[str], zones: dict[str, li
     for place, line in enumerate(lines) if len(lines) > _FEW else ():
         others = [replace(other, style=GREY, background=True) for other in lines if other is not line]
         title = f"Density by layer: {line.name} among all domains"
-        panels.append(
-            line_chart(f"density-{place}", title, _description([line]), [*others, line], _AXIS, zones, PANEL)
-        )
-    return DensityFigures(_chart("density", lines, zones, WIDE), panels, Markup("").join(heat), _spread(values))
+        panels.append(line_chart(f"density-{place}", title, _description([line]), [*others, line], _AXIS, zones, PANEL))
+    chart = _chart("density", lines, zones, (WIDE, NARROW))
+    return DensityFigures(chart, panels, Markup("").join(heat), _spread(values))
 
 
 def paper_figures(density: Estimate, names: Sequence[str], zones: dict[str, list[int]]) -> PaperThreshold:
@@ -96,7 +95,8 @@ def paper_figures(density: Estimate, names: Sequence[str], zones: dict[str, list
     """
     values = density.value.to_numpy()
     full = int((values > LITTLE_TO_SEE).all(axis=1).sum())
-    return PaperThreshold(_chart("paper", _series(density, names), zones, SHORT), _spread(values), full)
+    chart = _chart("paper", _series(density, names), zones, (SHORT, replace(NARROW, height=260)))
+    return PaperThreshold(chart, _spread(values), full)
 
 
 def _series(density: Estimate, names: Sequence[str]) -> list[Series]:
@@ -107,11 +107,10 @@ def _series(density: Estimate, names: Sequence[str]) -> list[Series]:
     ]
 
 
-def _chart(ident: str, lines: Sequence[Series], zones: dict[str, list[int]], frame: Frame) -> Markup:
+def _chart(ident: str, lines: Sequence[Series], zones: dict[str, list[int]], frames: tuple[Frame, Frame]) -> Markup:
     title = "Density by layer, one line a domain"
     both = [
-        line_chart(f"{ident}-{each.css}", title, _description(lines), lines, _AXIS, zones, each)
-        for each in (frame, NARROW)
+        line_chart(f"{ident}-{frame.css}", title, _description(lines), lines, _AXIS, zones, frame) for frame in frames
     ]
     return Markup("").join(both)
 

@@ -15,8 +15,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from paramscope.result.profile import Estimate, Profile
 from paramscope.report.resample import FEWEST, Interval, Resampler
+from paramscope.result.profile import Estimate, Profile
 
 DENSITY_STEP = 0.05
 """Smallest change of a density that counts."""
@@ -177,26 +177,20 @@ def density_claim(density: Estimate, shallow: Sequence[int], deep: Sequence[int]
     Returns:
         The claim; domains without an interval are left out of the overall change.
     """
-    margins = np.fmax(density.high - density.value, density.value - density.low)
-    same = list(shallow) == list(deep)
+    value, low, high = (frame.to_numpy(dtype=float) for frame in (density.value, density.low, density.high))
+    margins = np.maximum(high - value, value - low)  # an end clipped to 0 or 1 would make the margin too small
     domains, sizes = [], []
-    for place in range(density.value.shape[1]):
-        value, margin = density.value.iloc[:, place], margins.iloc[:, place]
-        before, after = float(value.iloc[list(shallow)].mean()), float(value.iloc[list(deep)].mean())
-        size = math.nan if same else _mean(margin.iloc[list(shallow)]) + _mean(margin.iloc[list(deep)])
-        sizes.append(size)
-        domains.append(_judged(place, before, after, _around(after - before, size), DENSITY_STEP, True))
+    for place in range(value.shape[1]):
+        before, after = (float(value[list(band), place].mean()) for band in (shallow, deep))
+        size = sum(float(margins[list(band), place].mean()) for band in (shallow, deep))
+        sizes.append(math.nan if list(shallow) == list(deep) else size)
+        domains.append(_judged(place, before, after, _around(after - before, sizes[-1]), DENSITY_STEP, True))
     counted = [place for place, size in enumerate(sizes) if math.isfinite(size)]
     used = counted or list(range(len(sizes)))
     before, after = (float(np.mean([getattr(domains[k], end) for k in used])) for end in ("shallow", "deep"))
     size = math.sqrt(sum(sizes[k] ** 2 for k in counted)) / len(counted) if counted else math.nan
     overall = _judged(None, before, after, _around(after - before, size), DENSITY_STEP, True)
     return Claim("density", overall, domains)
-
-
-def _mean(margin: Sequence[float]) -> float:
-    """Mean of a band's margins, NaN as soon as one of its layers has none (pandas would skip it)."""
-    return float(np.mean(np.asarray(margin, dtype=float)))
 
 
 def _around(value: float, size: float) -> Interval:
@@ -213,7 +207,7 @@ def _similarity_claims(resampler: Resampler, shallow: list[int], deep: list[int]
             *zip(resampler.domains, *(getattr(part, field) for part in (before, after, change)), strict=True),
         ]
         overall, *domains = [
-            _judged(domain, one.value, other.value, moved if shallow != deep else Interval(0.0), COSINE_STEP, falls)
+            _judged(domain, one.value, other.value, Interval(0.0) if shallow == deep else moved, COSINE_STEP, falls)
             for domain, one, other, moved in numbers
         ]
         claims.append(Claim(f"{field}_centred" if centred else field, overall, domains))

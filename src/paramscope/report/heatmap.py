@@ -50,9 +50,10 @@ def cell(
 def legend(x: float, y: float, width: float, bounds: tuple[float, float], form: Callable[[float], str]) -> Markup:
     """The ramp with its values below it, 34 high."""
     steps = 40
+    step = width / steps
     drawn = [
         # A little wider than its place, so that no light line shows between the steps.
-        element("rect", x=x + width * k / steps, y=y, width=width / steps + 0.4, height=12, fill=ramp((k + 0.5) / steps))
+        element("rect", x=x + step * k, y=y, width=step + 0.4, height=12, fill=ramp((k + 0.5) / steps))
         for k in range(steps)
     ]
     low, high = bounds
@@ -111,7 +112,9 @@ def _lying(
                 value = values[layer, row]
                 text = f"{100 * value:.0f}" if across >= 19 else ""
                 tip = f"{name}, layer {layer}: {100 * value:.1f}%"
-                yield cell(left + across * layer, 4 + down * row, across - 0.7, down - 0.7, value, bounds, text, tip)
+                # Narrow cells touch (and overlap a little, against seams): a grid would be all one sees.
+                wide = across - 0.7 if text else across + 0.3
+                yield cell(left + across * layer, 4 + down * row, wide, down - 0.7, value, bounds, text, tip)
         most = int(across * layers / max(26, 2 * text_width(str(layers), _FONT)))
         for layer in layer_ticks(layers, layers if across >= 26 else most):
             yield element("text", str(layer), x=left + across * (layer + 0.5), y=bottom + 16, class_="tick middle")
@@ -141,7 +144,8 @@ def _upright(
             for layer in range(layers):
                 value = values[layer, column]
                 text = f"{100 * value:.0f}" if across >= 19 else ""
-                yield cell(left + across * column, top + down * layer, across - 0.7, down - 0.7, value, bounds, text, "")
+                x, y = left + across * column, top + down * layer
+                yield cell(x, y, across - 0.7, down - 0.7, value, bounds, text, "")
         for layer in range(layers):
             yield element("text", str(layer), x=left - 6, y=top + down * (layer + 0.5) + 4, class_="tick end")
         yield element("text", "layer", x=0, y=top - 6, class_="tick")

@@ -81,8 +81,8 @@ class Frame:
     labels: bool = True
 
 
-SHORT = Frame(900, 250, 52, 190, 28, 44, 13, "wide", 4, tips=True)
-WIDE = Frame(900, 400, 52, 190, 28, 44, 13, "wide", 6, tips=True)
+SHORT = Frame(900, 250, 52, 214, 28, 44, 13, "wide", 4, tips=True)
+WIDE = Frame(900, 400, 52, 214, 28, 44, 13, "wide", 6, tips=True)
 NARROW = Frame(400, 400, 44, 122, 28, 42, 12.5, "narrow", 6)
 HALF = Frame(440, 330, 44, 92, 28, 42, 12.5, "half", 6, tips=True)
 PANEL = Frame(260, 150, 40, 10, 8, 24, 12, "panel", 3, labels=False)
@@ -114,7 +114,7 @@ def line_chart(
     layers = len(series[0].values)
     labelled = [line for line in series if not line.background] if frame.labels else []
     height = max(frame.height, frame.top + frame.bottom + len(labelled) * _LABEL_GAP)
-    longest = max((text_width(line.name, frame.font) for line in labelled), default=0.0)
+    longest = max((text_width(_label(line), frame.font) for line in labelled), default=0.0)
     right = min(frame.right, longest + _LEADER + 28) if labelled else frame.right
     # Half a layer of room at both ends keeps the columns of a heat map below in line with the points.
     x = Scale(-0.5, layers - 0.5, frame.left, frame.width - right)
@@ -124,7 +124,7 @@ def line_chart(
     order = {id(line): place for place, line in enumerate(labelled)}
     for line in series:
         label = _end_label(line, ends[order[id(line)]], x, y, frame) if id(line) in order else Markup()
-        drawn.append(_line(line, order.get(id(line), 0), axis, x, y, frame, label))
+        drawn.append(_line(line, order.get(id(line), 0), len(labelled), axis, x, y, frame, label))
     return picture(ident, frame.width, height, title, description, *drawn, css=f"lines {frame.css}")
 
 
@@ -154,7 +154,7 @@ def _axes(layers: int, axis: Axis, x: Scale, y: Scale, frame: Frame) -> Iterator
         )
 
 
-def _line(line: Series, place: int, axis: Axis, x: Scale, y: Scale, frame: Frame, label: Markup) -> Markup:
+def _line(line: Series, place: int, count: int, axis: Axis, x: Scale, y: Scale, frame: Frame, label: Markup) -> Markup:
     path = _path(line.values, x, y)
     css = f"series {line.style.css}"
     if line.background:
@@ -164,12 +164,12 @@ def _line(line: Series, place: int, axis: Axis, x: Scale, y: Scale, frame: Frame
         parts.append(element("path", d=path, class_="line", stroke_dasharray=line.style.dash))
     layers = len(line.values)
     # Markers on many layers would hide the lines; those of neighbouring lines stand at different layers.
-    step = max(1, round(layers * 16 / (x.end - x.start)) if frame.tips else -(-layers // 6))
+    room = 16 if count <= 4 else 32
+    step = max(1, round(layers * room / (x.end - x.start)))
     for layer in np.flatnonzero(np.isfinite(line.values)):
-        if layers > 1 and (layer - place) % step and not frame.tips:
-            continue
         shown = layers == 1 or (layer - place) % step == 0
-        parts.append(_marker(line, int(layer), axis, x, y, tip=frame.tips, shown=shown))
+        if shown or frame.tips:
+            parts.append(_marker(line, int(layer), axis, x, y, tip=frame.tips, shown=shown))
     return element("g", *parts, label, class_=css)
 
 
@@ -224,6 +224,10 @@ def _label_places(labelled: Sequence[Series], y: Scale, frame: Frame, height: fl
     return spread(wanted, _LABEL_GAP, frame.top + 2, height - frame.bottom - 4)
 
 
+def _label(line: Series) -> str:
+    return line.name if np.isfinite(line.values).any() else f"{line.name} (none)"
+
+
 def _end_label(line: Series, at: float, x: Scale, y: Scale, frame: Frame) -> Markup:
     finite = np.flatnonzero(np.isfinite(line.values))
     swatch = x.end + _LEADER + 6
@@ -233,9 +237,10 @@ def _end_label(line: Series, at: float, x: Scale, y: Scale, frame: Frame) -> Mar
         start = f"M{number(x(int(finite[-1])) + 5)} {number(y(line.values[finite[-1]]))}"
         leader = f"{start}L{number(x.end + 3)} {number(y(line.values[finite[-1]]))}L{number(swatch - 7)} {number(at)}"
         parts.append(element("path", d=leader, class_="leader"))
-    parts.append(element("path", d=line.style.marker, transform=f"translate({number(swatch)} {number(at)})", class_="marker"))
+    place = f"translate({number(swatch)} {number(at)})"
+    parts.append(element("path", d=line.style.marker, transform=place, class_="marker"))
     room = frame.width - swatch - 10
-    name = line.name if len(finite) else f"{line.name} (no value)"
+    name = _label(line)
     shown = element("tspan", fit(name, room, frame.font), class_="isolate")
     parts.append(element("text", shown, element("title", name), x=swatch + 9, y=at + 0.35 * frame.font, class_="label"))
     return Markup("").join(parts)

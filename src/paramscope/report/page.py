@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from paramscope.result.profile import PAPER_THRESHOLD, Profile
 from paramscope.report import text
 from paramscope.report.colours import DARK, LIGHT, NIGHT, PAPER, series_style
 from paramscope.report.density import LITTLE_TO_SEE, density_figures, paper_figures
@@ -17,6 +16,7 @@ from paramscope.report.findings import COSINE_STEP, DENSITY_STEP, Verdict, find
 from paramscope.report.resample import FEWEST, Resampler
 from paramscope.report.similarity import similarity_figures
 from paramscope.report.tables import argument_rows, concentration_tables, density_table, similarity_table
+from paramscope.result.profile import PAPER_THRESHOLD, Profile
 
 OBJECTIVES = {
     "max-logit": "the largest next-token logit at the last position",
@@ -36,7 +36,8 @@ def render_report(profile: Profile) -> str:
     Returns:
         One HTML document in English without scripts that reads nothing from anywhere.
     """
-    names = [text.clean(name) for name in profile.domains]
+    # Names stand in many tool tips, so the longest are cut here; the table of texts has them whole.
+    names = [text.shorten(text.clean(name), 100) for name in profile.domains]
     density = profile.density_estimate()
     differs = not np.isclose(profile.threshold, PAPER_THRESHOLD, rtol=1e-3)
     paper = profile.density_estimate(PAPER_THRESHOLD) if differs else None
@@ -119,7 +120,8 @@ def _date(moment: str) -> str:
         parsed = datetime.fromisoformat(moment)
     except ValueError:
         return moment
-    return f"{parsed.day} {parsed:%B %Y, %H:%M}{' UTC' if parsed.utcoffset() is not None and not parsed.utcoffset() else ''}"
+    zone = " UTC" if parsed.utcoffset() == timedelta(0) else ""
+    return f"{parsed.day} {parsed:%B %Y, %H:%M}{zone}"
 
 
 def _lengths(profile: Profile) -> tuple[float, float]:

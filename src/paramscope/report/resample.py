@@ -6,6 +6,7 @@ shallow to deep layers, need the joint draws: the same samples enter every pair 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,11 +94,11 @@ class Resampler:
             return Alike([], [], [], nothing, nothing, nothing)
         once = domain_means(kernel, self._sizes, np.ones((1, len(kernel))))
         many = domain_means(kernel, self._sizes, self._draws)
-        columns, means = [], []
-        for value, draws in (*zip(once, many, strict=True), (once[0] - once[1], many[0] - many[1])):
-            columns.append(_intervals(value[0], draws))
-            means.append(_intervals(_mean(value), _mean(draws)[:, None])[0])
-        return Alike(*columns, *means)
+        values = (*once, once[0] - once[1])
+        draws = (*many, many[0] - many[1])
+        within, across, gap = (_intervals(value[0], drawn) for value, drawn in zip(values, draws, strict=True))
+        means = [_intervals(_mean(value), _mean(drawn)[:, None])[0] for value, drawn in zip(values, draws, strict=True)]
+        return Alike(within, across, gap, means[0], means[1], means[2])
 
 
 def domain_means(
@@ -118,7 +119,7 @@ def domain_means(
     kernel = np.where(valid[:, None] & valid[None, :], kernel, 0.0)
     occurrences = occurrences * valid
     edges = np.cumsum([0, *sizes])
-    parts = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [slice(a, b) for a, b in itertools.pairwise(edges)]
     counts = np.stack([occurrences[:, part].sum(1) for part in parts], 1)
     safe = np.where(counts > 0, counts, 1.0)
     shares = occurrences / np.repeat(safe, sizes, axis=1)

@@ -9,7 +9,6 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from paramscope.result.profile import Estimate, Profile
 from paramscope.report.colours import GREY, Style, series_style
 from paramscope.report.findings import Findings
 from paramscope.report.lines import HALF, PANEL, Axis, Series, line_chart
@@ -17,6 +16,7 @@ from paramscope.report.matrix import domain_matrix
 from paramscope.report.resample import FEWEST, Interval, Resampler
 from paramscope.report.svg import nice_range
 from paramscope.report.text import cosine, layer_range
+from paramscope.result.profile import Estimate, Profile
 
 _WITHIN, _ACROSS = series_style(0), series_style(1)
 
@@ -38,6 +38,11 @@ class SimilarityFigures:
     matrices: list[tuple[str, Markup]]
     within: Series
     across: Series
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no pair of texts at all."""
+        return not np.isfinite([*self.within.values, *self.across.values]).any()
 
 
 def similarity_figures(
@@ -110,8 +115,8 @@ def _within(found: Estimate, place: int, name: str, *, enough: bool) -> Series:
 
 
 def _series(name: str, layers: Sequence[Interval], style: Style) -> Series:
-    columns = np.array([(layer.value, layer.low, layer.high) for layer in layers], dtype=float).T
-    return Series(name, *columns, style)
+    value, low, high = np.array([(layer.value, layer.low, layer.high) for layer in layers], dtype=float).T
+    return Series(name, value, low, high, style)
 
 
 def _plain(name: str, values: NDArray[np.float64], style: Style) -> Series:
@@ -136,7 +141,7 @@ def _matrices(profile: Profile, findings: Findings, names: Sequence[str], kind: 
     bounds = nice_range(finite.min(), finite.max(), 0.05) if len(finite) else (0.0, 1.0)
     drawn = []
     for (band, members), matrix in zip(bands, matrices, strict=True):
-        heading = f"{kind}, {band} layers ({layer_range(members)})"
+        heading = f"{kind}, {band} {'layer' if len(members) == 1 else 'layers'} ({layer_range(members)})"
         title = f"LLMDcos between domains, {heading}"
         ident = f"matrix-{kind}-{band}"
         drawn.append((heading, domain_matrix(ident, title, _pairs(matrix, names), matrix, names, bounds)))
@@ -156,5 +161,8 @@ def _pairs(matrix: NDArray[np.float64], names: Sequence[str]) -> str:
 
 
 def _description(lines: Sequence[Series]) -> str:
-    parts = [f"{line.name}: {cosine(line.values[0])} in the first layer, {cosine(line.values[-1])} in the last" for line in lines]
+    parts = [
+        f"{line.name}: {cosine(line.values[0])} in the first layer, {cosine(line.values[-1])} in the last"
+        for line in lines
+    ]
     return "; ".join(parts) + "."

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from paramscope.result.profile import Estimate, Profile
 from paramscope.report.lines import Series
 from paramscope.report.text import compact, cosine, interval, layer_range, percent
+from paramscope.result.profile import Estimate, Profile
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,13 @@ def concentration_tables(profile: Profile, names: Sequence[str]) -> dict[str, Ta
     return {
         "share_90": table(lambda mean: Cell(percent(mean["share_90"]))),
         "gini": table(lambda mean: Cell(cosine(mean["gini"]))),
-        "effective": table(
-            lambda mean: Cell(compact(mean["effective_number"]), percent(mean["effective_share"], 2))
-        ),
+        "effective": table(_effective),
     }
+
+
+def _effective(mean: dict[str, float]) -> Cell:
+    share = mean["effective_share"]
+    return Cell(compact(mean["effective_number"]), percent(share, 1 if share > 0.01 else 2))
 
 
 def density_table(density: Estimate, names: Sequence[str]) -> Table:
@@ -77,7 +80,7 @@ def density_table(density: Estimate, names: Sequence[str]) -> Table:
         (
             str(layer),
             [
-                Cell(percent(value[layer, place]), interval(low[layer, place], high[layer, place], percent))
+                Cell(percent(value[layer, place]), interval(low[layer, place], high[layer, place], _bare_percent))
                 for place in range(len(names))
             ],
         )
@@ -115,3 +118,8 @@ def argument_rows(arguments: dict[str, Any]) -> list[tuple[str, str]]:
         (key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
         for key, value in arguments.items()
     ]
+
+
+def _bare_percent(share: float) -> str:
+    """In the interval below a percentage the sign would only take room."""
+    return percent(share).removesuffix("%")

@@ -82,7 +82,7 @@ def _advance(character: str) -> float:
     if not character.isascii():
         return 0.7 if unicodedata.east_asian_width(character) in {"N", "Na", "H"} else 1.05
     if character in "MWmw@%":
-        return 0.9
+        return 1.0
     if character in "ijlI.,:;|!' ":
         return 0.34
     return 0.7 if character.isupper() else 0.6
