@@ -47,8 +47,8 @@ class Settings:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise UsageError(f"{_flag(name)} {value!r} is out of range; give a whole number of at least {least}")
-        if self.threshold is not None and not (math.isfinite(self.threshold) and self.threshold > 0):
-            raise UsageError(f"--threshold {self.threshold!r} is no positive number; give one such as 2e-5, or auto")
+        if self.threshold is not None and not is_positive(self.threshold):
+            raise UsageError(f"--threshold {self.threshold!r} is no positive number; give one such as 2e-5")
         for name, known in (("objective", OBJECTIVE_NAMES), ("dtype", DTYPE_NAMES)):
             if getattr(self, name) not in known:
                 raise UsageError(f"{_flag(name)} {getattr(self, name)!r} is unknown; give one of {', '.join(known)}")
@@ -56,6 +56,11 @@ class Settings:
     def as_arguments(self) -> dict[str, Any]:
         """As JSON values, for the manifest."""
         return dataclasses.asdict(self)
+
+
+def is_positive(value: object) -> bool:
+    """Whether a value is a finite number above 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
 
 
 def _flag(name: str) -> str:

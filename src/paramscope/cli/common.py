@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from paramscope.errors import UsageError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from paramscope.result.profile import Profile
+
+
+_LEFT, _COLUMN = 24, 15
+"""Columns that the numbers of a layer, and its density for one domain, take in a table."""
 
 
 class PositiveNumber(click.ParamType):
@@ -23,7 +29,11 @@ class PositiveNumber(click.ParamType):
         self._auto = auto
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Parse the option's value."""
+        """Parse the option's value.
+
+        Raises:
+            UsageError: it is no positive number.
+        """
         if self._auto and value == "auto":
             return None
         try:
@@ -31,7 +41,9 @@ class PositiveNumber(click.ParamType):
         except ValueError:
             number = -1.0
         if not 0 < number < float("inf"):
-            self.fail(f"{value!r} is no positive number; give one such as 2e-5{', or auto' if self._auto else ''}")
+            option = param.opts[0] if param else "number"
+            repair = f"give one such as 2e-5{', or auto' if self._auto else ''}"
+            raise UsageError(f"{option} {value!r} is no positive number; {repair}")
         return number
 
 
@@ -42,10 +54,10 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def console(*, quiet: bool = False) -> Console:
-    """Where talk and progress go: stderr."""
+    """Where talk and progress go: stderr. Nothing in a text is markup."""
     from rich.console import Console
 
-    return Console(stderr=True, quiet=quiet, highlight=False)
+    return Console(stderr=True, quiet=quiet, highlight=False, markup=False, emoji=False)
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -66,17 +78,19 @@ def print_bands(profile: Profile, threshold: float | None = None) -> None:
     bands = profile.bands
     density = profile.density(threshold)
     gamma = profile.threshold if threshold is None else threshold
-    table = Table(title=f"Density: share of weights with mean activation above {gamma:.3g}", title_justify="left")
+    stdout.print(f"Density: share of weights with mean activation above {gamma:.3g}")
+    table = Table()
     table.add_column("domain", overflow="fold")
     for name, layers in bands.items():
         table.add_column(f"{name}\n{_layer_range(layers)}", justify="right")
     for domain in profile.domains:
         values = [density.loc[layers, domain].mean() for layers in bands.values()]
-        table.add_row(plain(domain), *(f"{100 * value:.1f} %" for value in values))
+        table.add_row(inert(domain), *(f"{100 * value:.1f} %" for value in values))
     stdout.print(table)
     for centred in (False, True):
         similarity = profile.similarity(centred=centred)
-        table = Table(title=f"LLMDcos{', centred' if centred else ''}: mean over pairs", title_justify="left")
+        stdout.print(f"LLMDcos{', centred' if centred else ''}: mean over pairs of different samples")
+        table = Table()
         table.add_column("pairs")
         for name, layers in bands.items():
             table.add_column(f"{name}\n{_layer_range(layers)}", justify="right")
@@ -97,19 +111,24 @@ def print_layers(profile: Profile, threshold: float | None = None) -> None:
     from rich.table import Table
 
     density = profile.density_estimate(threshold)
-    table = Table(title="Density by layer in %, with half the width of its 95 % interval", title_justify="left")
-    table.add_column("layer", justify="right")
-    table.add_column("weights", justify="right")
-    for domain in profile.domains:
-        table.add_column(plain(domain), justify="right", overflow="fold")
+    stdout = _stdout()
+    stdout.print("Density by layer in %, with half the width of its 95 % interval")
     half = (density.high - density.low) / 2
-    for layer in density.value.index:
-        cells = [
-            f"{100 * density.value.loc[layer, domain]:.1f} ±{number(100 * half.loc[layer, domain], 1)}"
-            for domain in profile.domains
-        ]
-        table.add_row(str(layer), f"{profile.parameters[layer]:,}", *cells)
-    _stdout().print(table)
+    side_by_side = max(1, (stdout.width - _LEFT) // _COLUMN)
+    for start in range(0, len(profile.domains), side_by_side):
+        domains = profile.domains[start : start + side_by_side]
+        table = Table()
+        table.add_column("layer", justify="right")
+        table.add_column("weights", justify="right")
+        for domain in domains:
+            table.add_column(inert(domain), justify="right", overflow="fold")
+        for layer in density.value.index:
+            cells = [
+                f"{100 * density.value.loc[layer, domain]:.1f} ±{number(100 * half.loc[layer, domain], 1)}"
+                for domain in domains
+            ]
+            table.add_row(str(layer), f"{profile.parameters[layer]:,}", *cells)
+        stdout.print(table)
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -117,11 +136,9 @@ def number(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if value == value else "-"
 
 
-def plain(text: str) -> str:
-    """Text of the user's for a table: no markup, no control characters."""
-    from rich.markup import escape
-
-    return escape("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text))
+def inert(text: object) -> str:
+    """Text from outside for a terminal: one line, no control characters."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(text))
 
 
 def _layer_range(layers: list[int]) -> str:
@@ -129,9 +146,13 @@ def _layer_range(layers: list[int]) -> str:
 
 
 def _stdout() -> Console:
-    import sys
-
     from rich.console import Console
 
-    # A pipe has no width to fit; a table must not be cut there.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    return Console(highlight=False, markup=False, emoji=False, width=_width())
+
+
+def _width() -> int | None:
+    """The terminal's width (None); a pipe has none to fit, and a table must not be cut there."""
+    import sys
+
+    return None if sys.stdout.isatty() else 200

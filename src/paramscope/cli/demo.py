@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from paramscope.cli.common import output_options, print_bands, print_json
+from paramscope.cli.common import inert, output_options, print_bands, print_json
 from paramscope.cli.profile import run
 from paramscope.cli.report import write_report
 from paramscope.settings import Settings
@@ -29,11 +29,11 @@ def command(output: str, samples: int, resume: bool, overwrite: bool, as_json: b
     settings = Settings(samples=samples, max_tokens=128)
     profile = run(str(embedded_model()), specs, settings, output, resume=resume, overwrite=overwrite, quiet=quiet)
     page = write_report(output)
-    if profile is not None and as_json:
+    if as_json:
         from paramscope.result.summary import summarise
 
         print_json(summarise(profile) | {"report": str(page)})
-    elif profile is not None:
+    else:
         print_bands(profile)
     if not quiet:
-        click.echo(f"page: {page}", err=True)
+        click.echo(f"page: {inert(page)}", err=True)

@@ -7,6 +7,7 @@ from importlib import import_module
 
 import click
 
+from paramscope.cli.common import inert
 from paramscope.errors import ParamscopeError
 
 _COMMANDS = {
@@ -44,20 +45,29 @@ def cli() -> None:
     """
 
 
+_NO_ARGUMENTS: type[click.ClickException] | tuple[()] = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""Its message is the help (click 8.2; older ones print it themselves)."""
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(f"paramscope: error: {inert(' '.join(message.splitlines()))}", err=True)
+    return code
+
+
 def main() -> None:
     """Run the command line and exit."""
     try:
         code = cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        code = 130
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("paramscope: interrupted", err=True)
-    except KeyboardInterrupt:
         code = 130
-        click.echo("paramscope: interrupted", err=True)
-    except click.ClickException as error:
+    except _NO_ARGUMENTS as error:
         error.show()
         code = error.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        see = f"; see '{context.command_path} --help'" if context else ""
+        code = _fail(error.format_message().rstrip(".") + see, error.exit_code)
     except ParamscopeError as error:
-        click.echo(f"paramscope: error: {error}", err=True)
-        code = error.exit_code
+        code = _fail(str(error), error.exit_code)
     sys.exit(code if isinstance(code, int) else 0)

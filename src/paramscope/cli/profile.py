@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from paramscope.cli.common import PositiveNumber, console, output_options, plain, print_bands, print_json
+from paramscope.cli.common import PositiveNumber, console, inert, output_options, print_bands, print_json
+from paramscope.cli.talk import plan_document, progress_bar, silence_libraries, tell_plan
 from paramscope.errors import UsageError
 from paramscope.settings import DTYPE_NAMES, OBJECTIVE_NAMES, Settings
 
@@ -17,12 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from paramscope.domains import DomainSpec
-    from paramscope.engine.measure import Progress
-    from paramscope.profiling import Plan
+    from paramscope.planning import Plan
     from paramscope.result.profile import Profile
-
-_BACKWARD_WEIGHT = 4
-"""Time of a block backward and reduced over its time forward, for the remaining time that the progress bar shows."""
 
 
 @click.command()
@@ -76,35 +72,31 @@ def command(
     quiet: bool,
     **settings: Any,
 ) -> None:
-    r"""Measure which parameters of MODEL each domain uses.
+    """Measure which parameters of MODEL each domain uses.
 
     MODEL is a folder in Hugging Face format, a .gguf file, or a hub id. SOURCE is a .jsonl, .csv, .parquet or .txt
     file or a folder of them, hf:owner/name[:config][:split], a built-in data set (boolq, humaneval, mmlu, siqa,
     hellaswag, c4, wikitext2, gsm8k, piqa), or one on a local file: boolq@path/boolq.jsonl.
 
     \b
-    paramscope profile ./model --domain support=tickets.csv --domain code=src.jsonl --field text -o run
-    """  # noqa: DOC501 - the text is the command's help
+    Two kinds of work, each a file of texts:
+    paramscope profile ./model -o run --field text \\
+        --domain support=tickets.csv --domain code=src.jsonl
+    """  # noqa: DOC501, D301 - the text is the command's help; click wants the character \b itself
     chosen = Settings(batch_size=_batch_size(batch_size), **settings)
     if output is None and not dry_run:
         raise UsageError("no folder for the run is given; give one with -o RUN (or --dry-run)")
-    if resume and overwrite:
-        raise UsageError("--resume and --overwrite contradict each other; give one of them")
     own = {"field": field, "template": template, "lines": lines, "target": target, "foil": foil}
     specs = _specs(sources, file, own | {"chat": chat, "keep": keep}, chosen.objective)
-    result = run(
-        model,
-        specs,
-        chosen,
-        output,
-        revision=revision,
-        resume=resume,
-        overwrite=overwrite,
-        dry_run=dry_run,
-        quiet=quiet,
-    )
-    if result is None:
+    if dry_run:
+        plan = prepare(
+            console(quiet=quiet), model, specs, chosen, output, revision=revision, resume=resume, overwrite=overwrite
+        )
+        if as_json:
+            print_json(plan_document(plan))
         return
+    assert output is not None
+    result = run(model, specs, chosen, output, revision=revision, resume=resume, overwrite=overwrite, quiet=quiet)
     if as_json:
         from paramscope.result.summary import summarise
 
@@ -117,70 +109,103 @@ def run(
     model: str,
     specs: list[DomainSpec],
     settings: Settings,
-    output: str | Path | None,
+    output: str | Path,
     *,
     revision: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    dry_run: bool = False,
     quiet: bool = False,
-) -> Profile | None:
+) -> Profile:
     """Plan, check and measure, with talk and progress on stderr.
 
     Args:
         model: MODEL.
         specs: the domains.
         settings: of the run.
-        output: the run's folder; None for a dry run.
+        output: the run's folder.
         revision: on the hub.
         resume: finish an interrupted run.
         overwrite: replace a run that is there.
-        dry_run: stop after the plan.
         quiet: no talk.
 
     Returns:
-        The profile; None after a dry run.
+        The profile.
 
     Raises:
         UsageError: wrong use or input.
         CheckError: the engine is not exact for this model.
         KeyboardInterrupt: after saying what is left to be resumed.
     """
-    from paramscope.result.store import check_target, unfinished_folder
-
     talk = console(quiet=quiet)
-    if output is not None and not dry_run:
-        check_target(Path(output), overwrite=overwrite, resume=resume)
-    _silence_libraries()
-    with talk.status("reading the texts and opening the model"):
-        from paramscope.profiling import check_plan, make_plan, open_checkpoint, run_plan
+    plan = prepare(talk, model, specs, settings, output, revision=revision, resume=resume, overwrite=overwrite)
+    from paramscope.profiling import check_plan, open_checkpoint, run_plan
 
-        plan = make_plan(model, specs, settings, revision=revision)
-    _tell_plan(talk, plan)
-    if dry_run:
-        return None
     finished, checkpoint = open_checkpoint(plan, output, overwrite=overwrite)
     if finished:
-        talk.print(f"{plain(str(output))} holds this very run, finished; nothing to do")
+        talk.print(f"{inert(output)} holds this very run, finished; nothing to do")
         return finished
-    with contextlib.closing(checkpoint) if checkpoint else contextlib.nullcontext():
+    assert checkpoint is not None
+    with contextlib.closing(checkpoint):
         with talk.status("checking one sample against plain autograd"):
             check = check_plan(plan)
         talk.print(
             f"self-check: largest relative error {check.largest_relative_error:.1e} "
-            f"({plain(check.module)}; at most {check.tolerance:g} is accepted)"
+            f"(at most {check.tolerance:g} is accepted)"
         )
         try:
-            with _progress_bar(talk, plan) as progress:
+            with progress_bar(talk, plan) as progress:
                 profile = run_plan(plan, check, checkpoint=checkpoint, progress=progress)
         except KeyboardInterrupt:
-            talk.print(
-                f"interrupted; {plain(str(unfinished_folder(Path(str(output)))))} keeps the finished layers: the same "
-                "command with --resume goes on, with --overwrite it begins anew"
-            )
+            if checkpoint.finished_layers:
+                talk.print(
+                    f"{inert(checkpoint.folder)} keeps the finished layers: the same command with --resume goes on, "
+                    "with --overwrite it begins anew"
+                )
             raise
-    talk.print(f"run: {plain(str(output))} (measured in {profile.manifest.timings['measuring']:.0f} s)")
+    talk.print(f"run: {inert(output)} (measured in {profile.manifest.timings['measuring']:.0f} s)")
     return profile
+
+
+def prepare(
+    talk: Console,
+    model: str,
+    specs: list[DomainSpec],
+    settings: Settings,
+    output: str | Path | None,
+    *,
+    revision: str | None,
+    resume: bool,
+    overwrite: bool,
+) -> Plan:
+    """Plan a run and tell what will be done; nothing is written.
+
+    Args:
+        talk: stderr.
+        model: MODEL.
+        specs: the domains.
+        settings: of the run.
+        output: the run's folder, if one is given.
+        revision: on the hub.
+        resume: finish an interrupted run.
+        overwrite: replace a run that is there.
+
+    Returns:
+        The plan.
+
+    Raises:
+        UsageError: wrong use or input.
+    """
+    from paramscope.result.place import check_target
+
+    if output is not None:
+        check_target(Path(output), overwrite=overwrite, resume=resume)
+    with talk.status("reading the texts and opening the model"):
+        silence_libraries()
+        from paramscope.planning import make_plan
+
+        plan = make_plan(model, specs, settings, revision=revision)
+    tell_plan(talk, plan)
+    return plan
 
 
 def _specs(sources: tuple[str, ...], file: str | None, settings: dict[str, Any], objective: str) -> list[DomainSpec]:
@@ -209,70 +234,3 @@ def _batch_size(value: str) -> int | None:
     if not value.isdecimal() or int(value) < 1:
         raise UsageError(f"--batch-size {value!r} is no number of samples; give a whole number of at least 1, or auto")
     return int(value)
-
-
-def _silence_libraries() -> None:
-    """Keep the loading bars of other libraries out of the talk."""
-    import os
-
-    os.environ["TQDM_DISABLE"] = "1"
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-
-
-def _tell_plan(talk: Console, plan: Plan) -> None:
-    model = plan.opened
-    talk.print(
-        f"model: {plain(model.name)} ({type(model.model).__name__}, {str(model.dtype).removeprefix('torch.')} on "
-        f"{model.device}), {len(plan.blocks)} layers, {plan.parameters:,} weights in them are measured"
-    )
-    for domain in plan.domains:
-        notes = [
-            f"{count} {what}"
-            for count, what in (
-                (domain.truncated, "cut"),
-                (domain.empty, "empty left out"),
-                (domain.duplicates, "repeated left out"),
-            )
-            if count
-        ]
-        tokens = sum(len(sample.token_ids) for sample in domain.samples)
-        noted = f" ({', '.join(notes)})" if notes else ""
-        talk.print(f"domain {plain(domain.name)}: {len(domain.samples)} samples, {tokens:,} tokens{noted}")
-    talk.print(
-        f"objective: {plan.objective.name}; {len(plan.batches)} micro-batches; about "
-        f"{plan.memory.total / 2**30:.1f} GiB of memory at the peak"
-    )
-    for warning in plan.warnings:
-        talk.print(f"[yellow]warning:[/yellow] {plain(warning)}")
-
-
-@contextlib.contextmanager
-def _progress_bar(talk: Console, plan: Plan) -> Iterator[Progress]:
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description:<8}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("remaining"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=talk, speed_estimate_period=600) as bar:
-        task = bar.add_task("forward", total=plan.steps * (1 + _BACKWARD_WEIGHT))
-
-        def tell(stage: str, steps: int) -> None:
-            weight = _BACKWARD_WEIGHT if stage == "backward" else 1
-            bar.update(task, description=stage, advance=steps * weight)
-
-        yield tell

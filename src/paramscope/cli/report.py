@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
-from paramscope.cli.common import output_options, print_json
+from paramscope.cli.common import inert, output_options, print_json
 from paramscope.errors import UsageError
 
 
@@ -23,7 +24,7 @@ def command(run: str, output: str | None, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json({"report": str(path)})
     elif not quiet:
-        click.echo(f"page: {path}", err=True)
+        click.echo(f"page: {inert(path)}", err=True)
 
 
 def write_report(run: str | Path, output: str | Path | None = None) -> Path:
@@ -43,7 +44,7 @@ def write_report(run: str | Path, output: str | Path | None = None) -> Path:
     from paramscope.result.profile import Profile
 
     path = Path(output) if output else Path(run) / "report.html"
-    if path.is_dir():
+    if os.path.isdir(path):
         raise UsageError(f"output {path} is a folder, a file is expected; give one such as {path / 'report.html'}")
     page = render_report(Profile.load(run))
     part = path.with_name(path.name + ".part")

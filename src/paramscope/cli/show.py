@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from paramscope.cli.common import PositiveNumber, output_options, print_bands, print_json, print_layers
+from paramscope.cli.common import PositiveNumber, inert, output_options, print_bands, print_json, print_layers
 
 
 @click.command()
@@ -31,4 +31,4 @@ def command(run: str, threshold: float | None, as_json: bool, quiet: bool) -> No
     print_layers(profile, threshold)
     if not quiet:
         for warning in profile.manifest.warnings:
-            click.echo(f"warning: {warning}", err=True)
+            click.echo(f"warning: {inert(warning)}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +10,10 @@ from typing import Literal
 import torch
 
 from paramscope.engine.objectives import Reading
+
+HEAD_ROWS = 16
+"""The head sees a multiple of so many rows. A BLAS may add up a product of one to three rows without blocking: over a
+vocabulary of 49 thousand a gradient is then wrong by 2e-4 at the head and by 1e-3 some layers before it."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ class MicroBatch:
 
     def positions(self, device: torch.device) -> torch.Tensor:
         """Where the logits are read, ``[B, K]``; shorter rows repeat their last position."""
-        width = max(len(reading.positions) for reading in self.readings)
+        step = HEAD_ROWS // math.gcd(HEAD_ROWS, len(self.readings))
+        width = step * math.ceil(max(len(reading.positions) for reading in self.readings) / step)
         rows = [
             [self._offset(r) + p for p in (*r.positions, *[r.positions[-1]] * (width - len(r.positions)))]
             for r in self.readings

@@ -11,11 +11,11 @@ from paramscope.engine.batches import MicroBatch
 from paramscope.engine.reduce import Reduction
 from paramscope.models.blocks import Block
 
-TOKENS_PER_BATCH = 2048
+TOKENS_PER_BATCH = 1024
 """Tokens of a micro-batch: enough to keep the matrix products busy, few enough for one block's graph."""
 
 LOGITS_BYTES = 256 << 20
-"""Most that the logits of a micro-batch may take."""
+"""Most that the logits of a micro-batch may take, in the objectives' float64."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class MemoryEstimate:
 
 def logit_rows(vocabulary: int) -> int:
     """Positions whose logits a micro-batch may read."""
-    return max(1, LOGITS_BYTES // (4 * max(vocabulary, 1)))
+    return max(1, LOGITS_BYTES // (8 * max(vocabulary, 1)))
 
 
 def estimate_memory(

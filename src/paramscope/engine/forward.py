@@ -14,7 +14,7 @@ from paramscope.engine.capture import Pair, capture, joined
 from paramscope.engine.objectives import Objective
 from paramscope.engine.schedule import LayerMajor, head_at
 from paramscope.models.blocks import Block
-from paramscope.models.open import accepts, evaluation_mode
+from paramscope.models.open import accepts, evaluation_mode, output_head
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Pass:
             self._at_hand[:] = [batch.positions(device)]
             self.values += self.schedule.head(place).double().tolist()
 
-    def backward(self, layer: int) -> dict[str, list[Pair | None]]:
+    def backward(self, layer: int) -> dict[str, list[Pair]]:
         """Run one block of all micro-batches backward.
 
         Args:
@@ -53,12 +53,12 @@ class Pass:
             By module name, one pair a micro-batch.
         """
         block = self.blocks[layer]
-        pairs: dict[str, list[Pair | None]] = {weight.name: [] for weight in block.weights}
+        pairs: dict[str, list[Pair]] = {weight.name: [] for weight in block.weights}
         for place, batch in enumerate(self.batches):
             with capture(block.weights, len(batch.readings)) as captured:
                 self.schedule.backward(layer, place)
-            for name, uses in captured.items():
-                pairs[name].append(joined(uses))
+            for weight in block.weights:
+                pairs[weight.name].append(joined(captured[weight.name], weight, len(batch.readings)))
         return pairs
 
 
@@ -77,11 +77,12 @@ def layer_major_pass(
     Yields:
         The pass.
     """
-    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    head = output_head(model)
     device = next(model.parameters()).device
     takes_positions = accepts(model, "position_ids")
     no_cache = {"use_cache": False} if accepts(model, "use_cache") else {}
-    at_hand: list[torch.Tensor] = []
+    # A model that comes to its head too early is found out by the schedule; until then any positions do.
+    at_hand = [batches[0].positions(device)]
     result: Pass
 
     def call(batch: MicroBatch) -> Callable[[], torch.Tensor]:

@@ -79,11 +79,13 @@ def _all_positions(sample: Sample) -> Reading:
 
 
 def _label_logprobs(logits: torch.Tensor, readings: Sequence[Reading]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probabilities ``[B, K]`` of the labels, 0 where a reading has no more positions, and the first labels."""
+    """Log-probabilities ``[B, K]`` of the labels, 0 where a reading has no more positions, and the first labels.
+
+    In float64: where one token is all but certain, a float32 softmax leaves its gradient wrong by up to a percent.
+    """
     width = logits.shape[1]
     labels = torch.tensor([[*r.labels, *[-100] * (width - len(r.labels))] for r in readings], device=logits.device)
-    kind = torch.promote_types(logits.dtype, torch.float32)
-    losses = functional.cross_entropy(logits.to(kind).transpose(1, 2), labels, reduction="none", ignore_index=-100)
+    losses = functional.cross_entropy(logits.double().transpose(1, 2), labels, reduction="none", ignore_index=-100)
     return -losses, labels[:, 0]
 
 

@@ -81,31 +81,25 @@ class Reduction:
         return result
 
 
-def activation_tile(pairs: Sequence[Pair | None], weight: torch.Tensor, rows: slice, out: torch.Tensor) -> None:
+def activation_tile(pairs: Sequence[Pair], weight: torch.Tensor, rows: slice, out: torch.Tensor) -> None:
     """Activations of all samples for some rows of a weight.
 
     A(s, w) = |w dD/dw| with dD/dW = sum over positions of d a^T (Wang et al. 2024, equation 3, for a linear map).
 
     Args:
-        pairs: per micro-batch the input ``[B, T, in]`` and output gradient ``[B, T, out]``; None where the module was
+        pairs: per micro-batch the input ``[B, T, in]`` and output gradient ``[B, T, out]``; T is 0 where the module was
             not reached.
         weight: ``[out, in]``.
         rows: of the weight.
         out: ``[N, rows, in]``, overwritten; of the type of the products.
     """
     start = 0
-    for inputs, gradients in _present(pairs, out):
+    for inputs, gradients in pairs:
         count = len(inputs)
         part = gradients[:, :, rows].transpose(1, 2).to(out.dtype)
         torch.bmm(part, inputs.to(out.dtype), out=out[start : start + count])
         start += count
     out.mul_(weight[rows].to(out.dtype)).abs_()
-
-
-def _present(pairs: Sequence[Pair | None], out: torch.Tensor) -> list[Pair]:
-    if any(pair is None for pair in pairs):
-        raise RuntimeError("a module that was not reached has no activations to compute")
-    return [pair for pair in pairs if pair is not None]
 
 
 class _ModuleSums:
@@ -114,16 +108,18 @@ class _ModuleSums:
     def __init__(self, weight: LinearWeight, plan: Reduction) -> None:
         rows, columns = weight.matrix.shape
         domains = len(plan.sizes)
-        wide = {"dtype": torch.float64, "device": plan.device}
-        whole = {"dtype": torch.int64, "device": plan.device}
-        self.row_sums = torch.zeros(domains, rows, **wide)
-        self.column_sums = torch.zeros(domains, columns, **wide)
-        self.squares = torch.zeros(domains, **wide)
-        self.largest = torch.zeros(domains, **wide)
-        self.zeros = torch.zeros(domains, **whole)
-        self.above = torch.zeros(domains, len(plan.thresholds), **whole)
-        self.histogram = torch.zeros(domains, BINS, **whole)
-        self.deleted = torch.zeros(domains * GROUPS, BINS, **whole)
+
+        def zeros(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+            return torch.zeros(shape, dtype=dtype, device=plan.device)
+
+        self.row_sums = zeros(domains, rows)
+        self.column_sums = zeros(domains, columns)
+        self.squares = zeros(domains)
+        self.largest = zeros(domains)
+        self.zeros = zeros(domains, dtype=torch.int64)
+        self.above = zeros(domains, len(plan.thresholds), dtype=torch.int64)
+        self.histogram = zeros(domains, BINS, dtype=torch.int64)
+        self.deleted = zeros(domains * GROUPS, BINS, dtype=torch.int64)
         self.deleted_weights = 0
 
     def add_mean(self, mean: torch.Tensor, rows: slice, thresholds: Sequence[float]) -> None:
@@ -183,7 +179,7 @@ def _histograms(values: torch.Tensor, zeros: torch.Tensor) -> torch.Tensor:
 def reduce_layer(
     layer: int,
     weights: Sequence[LinearWeight],
-    captured: dict[str, list[Pair | None]],
+    captured: dict[str, list[Pair]],
     plan: Reduction,
     scores: dict[str, torch.Tensor] | None = None,
 ) -> LayerResult:
@@ -192,7 +188,7 @@ def reduce_layer(
     Args:
         layer: its number.
         weights: its linear modules.
-        captured: by module name, one pair a micro-batch, in the engine's order; None where it was not reached.
+        captured: by module name, one pair a micro-batch, in the engine's order.
         plan: how samples are put together.
         scores: filled with the mean activations ``[D, rows, columns]`` by module name when given.
 

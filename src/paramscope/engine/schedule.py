@@ -11,6 +11,7 @@ the outputs of whichever earlier blocks they came from.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,7 +45,19 @@ def map_tensors(tree: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> An
 
 
 def _as_leaf(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.detach().requires_grad_() if tensor.is_floating_point() else tensor
+    return _kept(tensor.detach()).requires_grad_() if tensor.is_floating_point() else tensor
+
+
+def _kept(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor that lives through the whole pass, moved out of the allocator's heap.
+
+    Left there, it would lie between the short-lived tensors of its block, and the C library could not give their memory
+    back: on the embedded model that costs as much again as the kept tensors themselves.
+    """
+    if tensor.device.type != "cpu" or tensor.numel() == 0:
+        return tensor
+    place = torch.frombuffer(mmap.mmap(-1, tensor.nbytes), dtype=tensor.dtype).view(tensor.shape)
+    return place.copy_(tensor)
 
 
 def _as_input(tensor: torch.Tensor) -> torch.Tensor:
@@ -92,7 +105,7 @@ class LayerMajor:
                 coroutine.throw()
         for block, patch in zip(self._blocks, self._patched, strict=True):
             if patch is None:
-                del block.forward
+                vars(block).pop("forward", None)  # a module that stands in the list twice has none left
             else:
                 block.forward = patch
         self._visits.clear()
@@ -146,9 +159,9 @@ class LayerMajor:
         """
         with torch.enable_grad():
             value = self._coroutines[place].switch(self._visits[place][-1].outputs)
-        if not isinstance(value, torch.Tensor):
-            self._expect(value, len(self._blocks))
-        torch.autograd.backward(value.sum(), retain_graph=True)
+            if not isinstance(value, torch.Tensor):
+                self._expect(value, len(self._blocks))
+            torch.autograd.backward(value.sum(), retain_graph=True)
         return value.detach()
 
     def backward(self, number: int, place: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,6 +23,10 @@ from paramscope.result.manifest import SelfCheck
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.1}
 """Largest relative error by the model's type. In half precision plain autograd itself is no better than that."""
 
+LEAST_SHARE = 0.01
+"""Share of its layer's norm below which a module's error is told relative to that share. Where attention looks at one
+token only, as in a text of one token, the activations of the query and key are rounding and nothing else."""
+
 
 def self_check(
     model: nn.Module, blocks: Sequence[Block], readings: Sequence[Reading], objective: Objective, name: str
@@ -29,7 +34,8 @@ def self_check(
     """Compare the engine's activations of one sample with plain autograd's, weight by weight.
 
     The engine gets the first reading padded to the length of the others, autograd gets it alone. The error of a module
-    is the norm of the difference over the norm of autograd's activations. No more than one module's gradient is held.
+    is the norm of the difference over the norm of autograd's activations (see ``LEAST_SHARE``). No more than one
+    module's gradient is held.
 
     Args:
         model: the user's model.
@@ -45,12 +51,13 @@ def self_check(
         CheckError: the error is above the tolerance; names the module.
     """
     started = time.perf_counter()
+    _refuse_shared_weights(blocks)
     captured = _engine_captures(model, blocks, readings, objective)
-    errors = _compare_with_autograd(model, blocks, readings[0], objective, captured)
+    errors = _relative_errors(blocks, _compare_with_autograd(model, blocks, readings[0], objective, captured))
     worst = max(errors, key=lambda key: errors[key])
     dtype = blocks[0].weights[0].matrix.dtype
     tolerance = TOLERANCES[dtype]
-    if not errors[worst] <= tolerance:
+    if errors[worst] > tolerance:
         raise CheckError(
             f"self-check failed: the activations of {worst} differ from plain autograd by {errors[worst]:.2g} "
             f"(at most {tolerance:g} is expected in {str(dtype).removeprefix('torch.')}), so this model cannot be "
@@ -65,19 +72,36 @@ def self_check(
     )
 
 
+def _refuse_shared_weights(blocks: Sequence[Block]) -> None:
+    """The activation of a weight that two modules share is not the sum of theirs.
+
+    Raises:
+        CheckError: there is one; names both modules.
+    """
+    places: dict[int, str] = {}
+    for block in blocks:
+        for weight in block.weights:
+            name = f"{block.name}.{weight.name}"
+            first = places.setdefault(id(weight.parameter), name)
+            if first != name:
+                raise CheckError(
+                    f"self-check failed: {name} and {first} are one shared weight, so this model cannot be measured "
+                    "layer by layer; nothing was written"
+                )
+
+
 def _engine_captures(
     model: nn.Module, blocks: Sequence[Block], readings: Sequence[Reading], objective: Objective
-) -> dict[str, Pair | None]:
+) -> dict[str, Pair]:
     """The first reading's inputs and gradients, by full module name."""
-    kept: dict[str, Pair | None] = {}
+    kept: dict[str, Pair] = {}
     with layer_major_pass(model, blocks, [MicroBatch(tuple(readings), 0)], objective) as run:
         for _ in run.schedule.forward(len(blocks)):
             pass
         run.head()
         for layer in range(len(blocks) - 1, -1, -1):
             for name, (pair,) in run.backward(layer).items():
-                own = None if pair is None else (pair[0][:1].clone(), pair[1][:1].clone())
-                kept[f"{blocks[layer].name}.{name}"] = own
+                kept[f"{blocks[layer].name}.{name}"] = (pair[0][:1].clone(), pair[1][:1].clone())
     return kept
 
 
@@ -86,47 +110,59 @@ def _compare_with_autograd(
     blocks: Sequence[Block],
     reading: Reading,
     objective: Objective,
-    captured: dict[str, Pair | None],
-) -> dict[str, float]:
-    """Relative error by full module name."""
+    captured: dict[str, Pair],
+) -> dict[str, tuple[float, float]]:
+    """By full module name the norm of the difference, and the norm of autograd's activations."""
     weights = {f"{block.name}.{weight.name}": weight for block in blocks for weight in block.weights}
     # A module whose weight gets no gradient must not have been captured either.
-    errors = {name: 0.0 if captured[name] is None else float("inf") for name in weights}
+    norms = {name: (math.inf if captured[name][0].numel() else 0.0, 0.0) for name in weights}
 
     def compare(name: str, weight: LinearWeight) -> Callable[[torch.Tensor], None]:
         def hook(parameter: torch.Tensor) -> None:
-            gradient = parameter.grad if weight.matrix.shape == parameter.shape else parameter.grad.T  # type: ignore[union-attr]
-            errors[name] = _relative_error(weight, captured[name], gradient)
+            norms[name] = _norms(weight, captured[name], weight.as_matrix(parameter.grad))  # type: ignore[arg-type]
             parameter.grad = None
 
         return hook
 
     device = next(model.parameters()).device
     arguments: dict[str, Any] = MicroBatch((reading,), 0).model_inputs(device, takes_positions=False)
+    users = {name: weight.parameter.grad for name, weight in weights.items()}
     with evaluation_mode(model):
         handles = []
         try:
             for name, weight in weights.items():
-                weight.module.weight.requires_grad_(True)
-                handles.append(weight.module.weight.register_post_accumulate_grad_hook(compare(name, weight)))
+                weight.parameter.grad = None
+                weight.parameter.requires_grad_(True)
+                handles.append(weight.parameter.register_post_accumulate_grad_hook(compare(name, weight)))
             with torch.enable_grad():
                 logits = model(**arguments).logits[:, list(reading.positions)]
                 objective.evaluate(logits, [reading])[0].sum().backward()
         finally:
             for handle in handles:
                 handle.remove()
-            for weight in weights.values():
-                weight.module.weight.requires_grad_(False)
-    return errors
+            for name, weight in weights.items():
+                weight.parameter.requires_grad_(False)
+                weight.parameter.grad = users[name]
+    return norms
 
 
-def _relative_error(weight: LinearWeight, pair: Pair | None, gradient: torch.Tensor) -> float:
+def _norms(weight: LinearWeight, pair: Pair, gradient: torch.Tensor) -> tuple[float, float]:
     dtype = torch.promote_types(gradient.dtype, torch.float32)
     expected = (weight.matrix.to(dtype) * gradient.to(dtype)).abs()
-    if pair is None:
-        return 0.0 if not expected.any() else float("inf")
     found = torch.empty(1, *expected.shape, dtype=dtype, device=expected.device)
     activation_tile([pair], weight.matrix, slice(0, len(expected)), found)
-    norm = float(torch.linalg.vector_norm(expected))
-    difference = float(torch.linalg.vector_norm(found[0] - expected))
-    return difference / norm if norm > 0 else (0.0 if difference == 0 else float("inf"))
+    return float(torch.linalg.vector_norm(found[0] - expected)), float(torch.linalg.vector_norm(expected))
+
+
+def _relative_errors(blocks: Sequence[Block], norms: dict[str, tuple[float, float]]) -> dict[str, float]:
+    errors = {}
+    for block in blocks:
+        names = [f"{block.name}.{weight.name}" for weight in block.weights]
+        least = LEAST_SHARE * math.hypot(*(norms[name][1] for name in names))
+        for name in names:
+            difference, norm = norms[name]
+            scale = max(norm, least)
+            error = 0.0 if difference == 0 else difference / scale if scale else math.inf
+            # NaN compares with nothing, and must not pass for exact.
+            errors[name] = math.inf if math.isnan(error) else error
+    return errors

@@ -23,7 +23,8 @@ def _lorenz(counts: NDArray, zeros: float) -> tuple[NDArray[np.float64], NDArray
 def gini(counts: NDArray, zeros: float) -> float:
     """Gini coefficient of the activations: 0 when all are equal, near 1 when few carry everything.
 
-    Values inside a bin count as equal, which lowers the result by less than 0.001.
+    Every value counts as the middle of its bin. That moves the result by less than 0.001 when the activations spread
+    over some octaves, as a layer's do, and by at most 0.07 when they do not.
 
     Args:
         counts: ``[BINS]``, zeros not included.

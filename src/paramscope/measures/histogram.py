@@ -28,7 +28,8 @@ def bin_index(values: NDArray[np.floating]) -> NDArray[np.int64]:
         values: non-negative, finite, any shape, float32 or float64.
 
     Returns:
-        Indices of the same shape. A float64 outside float32's range falls into the first or the last bin.
+        Indices of the same shape. A float64 above float32's range falls into the last bin, one below its normal numbers
+        (1.2e-38) into the first eight.
     """
     if values.dtype == np.float64:
         octave = (values.view(np.int64) >> 49) - ((1023 - 127) << 3)
@@ -86,7 +87,7 @@ def quantile(counts: NDArray, zeros: float, q: float) -> float:
     Args:
         counts: ``[BINS]``, zeros not included.
         zeros: number of weights whose activation is exactly 0.
-        q: between 0 and 1.
+        q: above 0, at most 1.
 
     Returns:
         The quantile, interpolated inside its bin; 0.0 where it falls among the zeros.

@@ -17,8 +17,9 @@ def jackknife_margin(deleted: NDArray[np.float64], sizes: NDArray[np.float64]) -
     """Half width of a 95 % interval from estimates that leave one group of samples out.
 
     The grouped jackknife for unequal group sizes (Busing, Meijer and van der Leeden 1999, equation 8): with
-    ``h = n / m_g`` the pseudo values are ``h * mean_estimate - (h - 1) * deleted``; the estimate itself is replaced by
-    the weighted mean of the ``deleted``, so that the deleted estimates may come from a sample of the weights.
+    ``h = n / m_g`` the pseudo values are ``h * estimate - (h - 1) * deleted``; the estimate itself is replaced by the
+    mean of the ``deleted`` with weights ``n - m_g`` (the same thing for a mean of samples), so that the deleted
+    estimates may come from a sample of the weights.
 
     Args:
         deleted: ``[..., G]``, the estimate without group ``g``.
@@ -31,7 +32,7 @@ def jackknife_margin(deleted: NDArray[np.float64], sizes: NDArray[np.float64]) -
     if groups < 2:
         return np.full(deleted.shape[:-1], np.nan)
     rest = sizes.sum() / sizes - 1.0
-    weights = (1.0 / rest) / np.sum(1.0 / rest)
+    weights = (sizes.sum() - sizes) / (sizes.sum() * (groups - 1))
     centre = np.sum(deleted * weights, -1, keepdims=True)
     variance = np.sum(rest * (deleted - centre) ** 2, -1) / groups
     return stdtrit(groups - 1, (1 + LEVEL) / 2) * np.sqrt(variance)

@@ -20,6 +20,12 @@ from paramscope.measures.intervals import LEVEL, bootstrap_draws
 DRAWS = 1000
 """Bootstrap draws behind an interval of a cosine."""
 
+FEWEST = 3
+"""Samples below which a domain has no bootstrap interval: of two, every draw with a pair in it has the same pair."""
+
+_ROUNDING = 1e-12
+"""Squared length, relative to the sample's own, below which a centred vector is rounding."""
+
 
 @dataclass(frozen=True)
 class PairMeans:
@@ -28,7 +34,8 @@ class PairMeans:
     Attributes:
         matrix: ``[D, D]``: the mean over pairs of different samples inside a domain on the diagonal, across two domains
             off it; NaN where there is no such pair.
-        low: the lower ends of the 95 % intervals, of the same shape.
+        low: the lower ends of the 95 % intervals, of the same shape; NaN where a domain has fewer than ``FEWEST``
+            samples with activation.
         high: the upper ends.
     """
 
@@ -61,8 +68,13 @@ def centred_cosines(gram: NDArray[np.float64]) -> NDArray[np.float64]:
         ``[N, N]``, NaN in rows and columns of samples without any activation or equal to the mean.
     """
     cosine = cosines(gram)
-    mean = np.nanmean(cosine, axis=0) if np.isfinite(cosine).any() else np.full(len(gram), np.nan)
-    return cosines(cosine - mean[:, None] - mean[None, :] + np.nanmean(mean))
+    active = np.isfinite(np.diag(cosine))
+    count = max(active.sum(), 1)
+    mean = cosine[:, active].sum(1) / count
+    centred = cosine - mean[:, None] - mean[None, :] + mean[active].sum() / count
+    # What rounding leaves of a sample that equals the mean has no direction.
+    np.fill_diagonal(centred, np.where(np.diag(centred) > _ROUNDING, np.diag(centred), 0.0))
+    return cosines(centred)
 
 
 def pair_means(kernel: NDArray[np.float64], sizes: list[int], seed: int = 0) -> PairMeans:
@@ -85,7 +97,9 @@ def pair_means(kernel: NDArray[np.float64], sizes: list[int], seed: int = 0) -> 
     once = _draw_means(kernel, sizes, valid[None, :].astype(np.float64))[0]
     many = _draw_means(kernel, sizes, bootstrap_draws(sizes, DRAWS, seed) * valid)
     tail = (1 - LEVEL) / 2
-    usable = np.isfinite(many).any(0)
+    parts = np.split(valid, np.cumsum(sizes)[:-1])
+    enough = np.array([part.sum() >= FEWEST for part in parts])
+    usable = enough[:, None] & enough[None, :] & np.isfinite(many).any(0)
     low, high = np.nanquantile(np.where(usable, many, 0.0), [tail, 1 - tail], axis=0)
     return PairMeans(once, np.where(usable, low, np.nan), np.where(usable, high, np.nan))
 

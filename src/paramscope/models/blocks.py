@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
@@ -21,7 +22,7 @@ class LinearWeight:
     """
 
     name: str
-    module: nn.Module
+    module: nn.Linear | Conv1D
 
     @property
     def kind(self) -> str:
@@ -29,10 +30,18 @@ class LinearWeight:
         return type(self.module).__name__
 
     @property
+    def parameter(self) -> nn.Parameter:
+        """The weight as the module holds it."""
+        return cast(nn.Parameter, self.module.weight)
+
+    @property
     def matrix(self) -> torch.Tensor:
         """The weight as a view ``[out features, in features]``."""
-        weight: torch.Tensor = self.module.weight.detach()
-        return weight.T if isinstance(self.module, Conv1D) else weight
+        return self.as_matrix(self.parameter.detach())
+
+    def as_matrix(self, tensor: torch.Tensor) -> torch.Tensor:
+        """What is laid out like the weight, such as its gradient, as a view ``[out features, in features]``."""
+        return tensor.T if isinstance(self.module, Conv1D) else tensor
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,7 @@ def count_parameters(model: nn.Module, blocks: list[Block]) -> dict[str, int]:
 
     for block in blocks:
         for weight in block.weights:
-            count("linear weights of the layers", weight.module.weight)
+            count("linear weights of the layers", weight.parameter)
     for block in blocks:
         for name, parameter in block.module.named_parameters():
             if name.rsplit(".", 1)[-1] == "bias" or parameter.dim() == 1:
@@ -130,7 +139,7 @@ def unmeasured_weights(blocks: list[Block]) -> list[str]:
     """Names of weights in the blocks with two or more dimensions that belong to no linear module."""
     names = []
     for block in blocks:
-        linear = {id(weight.module.weight) for weight in block.weights}
+        linear = {id(weight.parameter) for weight in block.weights}
         names += [
             f"{block.name}.{name}"
             for name, parameter in block.module.named_parameters()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +53,9 @@ def locate_model(model: str, revision: str | None = None) -> ModelFiles:
     Raises:
         UsageError: nothing is there, or it is not a model with readable weights.
     """
-    path = Path(model).expanduser()
-    if path.exists():
+    path = Path(os.path.expanduser(model))
+    # os.path and not Path, which raises for names that are too long.
+    if os.path.exists(path):
         if revision is not None:
             raise UsageError(f"--revision {revision} is for models of the hub, {model} is on this disk; leave it out")
         return _gguf_file(path) if path.is_file() else _folder(path)
@@ -98,16 +100,28 @@ def _gguf_file(path: Path) -> ModelFiles:
     return ModelFiles(path.parent, path.name, (path,))
 
 
+def _indexed_files(index: Path) -> list[str]:
+    """Names of the files that an index of weights lists.
+
+    Raises:
+        UsageError: it cannot be read or has another form.
+    """
+    try:
+        content = json.loads(index.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{index} is no readable index of weights ({one_line(error)}); fetch it again") from error
+    places = content.get("weight_map") if isinstance(content, dict) else None
+    if not places or not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
+        raise UsageError(f"{index} is no readable index of weights (no weight_map with file names); fetch it again")
+    return sorted(set(places.values()))
+
+
 def _folder(folder: Path) -> ModelFiles:
     if not (folder / "config.json").is_file():
         raise UsageError(f"model {folder} has no config.json; give a folder in Hugging Face format")
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        try:
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError) as error:
-            raise UsageError(f"{index} is no readable index of weights ({one_line(error)}); fetch it again") from error
-        weights = tuple(folder / name for name in names)
+        weights = tuple(folder / name for name in _indexed_files(index))
     else:
         weights = (folder / "model.safetensors",)
     for path in weights:

@@ -7,7 +7,8 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -25,7 +26,7 @@ class LocatedModel:
     """A model on disk whose weights are not yet loaded.
 
     Attributes:
-        name: what the user named.
+        name: the hub id, or the name of the folder or file.
         revision: on the hub.
         files: of the model.
         config: transformers' configuration.
@@ -45,7 +46,7 @@ class OpenModel:
 
     Attributes:
         model: on its device.
-        name: what the user named.
+        name: the hub id, or the name of the folder, file or class.
         revision: on the hub.
         files: SHA-256 by file name.
     """
@@ -108,7 +109,9 @@ def locate(model: str, revision: str | None = None) -> LocatedModel:
     """
     files = locate_model(model, revision)
     config = _load_config(model, files)
-    return LocatedModel(model, revision, files, config, _load_tokenizer(model, files))
+    # A path says where a model lies on one machine; its last part is what it is called.
+    name = Path(model).expanduser().resolve().name if Path(model).expanduser().exists() else model
+    return LocatedModel(name, revision, files, config, _load_tokenizer(model, files))
 
 
 def load(located: LocatedModel, *, dtype: str = "auto", device: str = "auto") -> OpenModel:
@@ -167,20 +170,25 @@ def _load_tokenizer(model: str, files: ModelFiles) -> Any:
     try:
         return AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False, **_gguf_argument(files))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        raise UsageError(f"model {model}: its tokenizer cannot be opened ({one_line(error)})") from error
+        raise UsageError(f"model {model}: its tokenizer cannot be opened ({one_line(error)}); save it again") from error
 
 
 def _load_config(model: str, files: ModelFiles) -> Any:
-    from transformers import AutoConfig
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoConfig
 
     try:
         config = AutoConfig.from_pretrained(files.folder, trust_remote_code=False, **_gguf_argument(files))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"model {model}: its configuration cannot be opened ({one_line(error)})") from error
+        raise UsageError(
+            f"model {model}: its configuration cannot be opened ({one_line(error)}); fetch it again"
+        ) from error
     if getattr(config, "is_encoder_decoder", False):
         raise UsageError(
             f"model {model} ({_kind(config)}) is an encoder-decoder, a causal (decoder-only) model is expected"
         )
+    decoder = any(getattr(config, name, False) for name in ("is_decoder", "causal"))
+    if type(config) in MODEL_FOR_MASKED_LM_MAPPING and not decoder:
+        raise UsageError(f"model {model} ({_kind(config)}) is an encoder, a causal (decoder-only) model is expected")
     return config
 
 
@@ -193,7 +201,7 @@ def _load_weights(located: LocatedModel, dtype: torch.dtype | str) -> nn.Module:
 
     name, kind = f"model {located.name}", _kind(located.config)
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             located.files.folder,
             config=located.config,
             dtype=dtype,
@@ -204,12 +212,15 @@ def _load_weights(located: LocatedModel, dtype: torch.dtype | str) -> nn.Module:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         if "Unrecognized configuration class" in str(error):
             raise UsageError(f"{name} ({kind}) is no causal language model, one is expected") from error
+        if "ignore_mismatched_sizes" in str(error):
+            raise UsageError(f"{name}: its weights have other shapes than config.json says; fetch it again") from error
         raise UsageError(f"{name} cannot be opened ({one_line(error)})") from error
+    model, info = cast(tuple[nn.Module, dict[str, Any]], loaded)
     missing = sorted(info["missing_keys"])
     if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise UsageError(
-            f"{name} lacks {len(missing)} weights of a causal {kind}, the first is {missing[0]}; "
-            "give a complete causal language model"
+            f"{name} ({kind}) lacks weights of a causal language model, {missing[0]}{more}; give a complete one"
         )
     return model
 
@@ -242,8 +253,8 @@ def check_causal(model: nn.Module) -> None:
     device = next(model.parameters()).device
     with torch.no_grad(), evaluation_mode(model):
         outputs = [model(input_ids=torch.tensor([[1, 2, 3, last]], device=device)) for last in (4, 5)]
-    logits = [getattr(output, "logits", None) for output in outputs]
-    if any(value is None or value.dim() != 3 for value in logits):
+    logits = [output.logits for output in outputs if isinstance(getattr(output, "logits", None), torch.Tensor)]
+    if len(logits) < len(outputs) or logits[0].dim() != 3:
         raise UsageError(f"{type(model).__name__} returns no next-token logits; {expected}")
     first, second = (value[:, :3].double() for value in logits)
     tolerance = 1e-2 if logits[0].dtype.itemsize < 4 else 1e-4
@@ -266,6 +277,12 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
             module.training = True
         for parameter in wanting:
             parameter.requires_grad_(True)
+
+
+def output_head(model: nn.Module) -> nn.Module | None:
+    """The module that makes logits of hidden states, where the model names one."""
+    getter = getattr(model, "get_output_embeddings", None)
+    return getter() if callable(getter) else None
 
 
 def accepts(model: nn.Module, argument: str) -> bool:

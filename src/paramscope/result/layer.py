@@ -79,8 +79,8 @@ class LayerResult:
     @classmethod
     def from_arrays(cls, layer: int, arrays: dict[str, NDArray[Any]], plain: list[dict[str, Any]]) -> LayerResult:
         """The inverse of ``to_arrays``."""
-        modules = [
-            ModuleResult(**values, **{field: arrays[f"{place}/{field}"] for field in _ARRAYS})
-            for place, values in enumerate(plain)
-        ]
+        modules = []
+        for place, values in enumerate(plain):
+            fields: dict[str, Any] = {field: arrays[f"{place}/{field}"] for field in _ARRAYS}
+            modules.append(ModuleResult(**values, **fields))
         return cls(layer, arrays["gram"], tuple(modules))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from paramscope.measures.intervals import jackknife_margin
 from paramscope.measures.similarity import PairMeans, centred_cosines, cosines, pair_means
 from paramscope.result.manifest import Manifest
 from paramscope.result.tables import ALL, Tables, pooled_histogram
+from paramscope.settings import is_positive
 
 PAPER_THRESHOLD = 2e-5
 """The threshold gamma of Wang et al. 2024."""
@@ -193,7 +193,7 @@ class Profile:
         whole = self._histograms(deleted=False)
         places = whole.groupby(keys, sort=False).indices
         rows = []
-        for key, row in sums.iterrows():
+        for key, row in zip(sums.index.tolist(), sums.to_dict("records"), strict=True):
             counts = pooled_histogram(whole.iloc[places[key]])
             effective = concentration.effective_number(row["total"], row["squares"])
             rows.append(
@@ -262,7 +262,7 @@ class Profile:
     def _checked(self, threshold: float | None) -> float:
         if threshold is None:
             return self.threshold
-        if not (math.isfinite(threshold) and threshold > 0):
+        if not is_positive(threshold):
             raise UsageError(f"threshold {threshold!r} is no positive number; give one such as {PAPER_THRESHOLD:g}")
         return threshold
 

@@ -20,14 +20,8 @@ from safetensors.numpy import load_file, save_file
 from paramscope.errors import UsageError
 from paramscope.result.layer import LayerResult
 from paramscope.result.manifest import Manifest, read_manifest
+from paramscope.result.place import MANIFEST, check_same, check_target, making, unfinished_folder
 from paramscope.result.tables import Tables, read_tables, write_tables
-
-MANIFEST = "run.json"
-
-
-def unfinished_folder(run: Path) -> Path:
-    """Where a run grows until it is complete."""
-    return run.with_name(run.name + ".unfinished")
 
 
 def load_run(run: Path) -> tuple[Manifest, Tables]:
@@ -42,67 +36,14 @@ def load_run(run: Path) -> tuple[Manifest, Tables]:
     Raises:
         UsageError: there is no finished run, or it is damaged or newer than this paramscope.
     """
-    if not (run / MANIFEST).is_file():
-        if unfinished_folder(run).is_dir():
+    # os.path and not Path.is_file, which raises for names that are too long and folders that may not be entered.
+    if not os.path.isfile(run / MANIFEST):
+        if os.path.isdir(unfinished_folder(run)):
             raise UsageError(f"the run {run} is not finished; run the same 'paramscope profile' again with --resume")
         if run.name.endswith(".unfinished"):
             raise UsageError(f"{run} is an unfinished run; run its 'paramscope profile' again with --resume")
         raise UsageError(f"{run} is no run folder (no {MANIFEST} in it); 'paramscope profile ... -o {run}' makes one")
     return read_manifest(run / MANIFEST), read_tables(run)
-
-
-def check_target(run: Path, *, overwrite: bool, resume: bool) -> None:
-    """Refuse an output path before any work is done.
-
-    Args:
-        run: the folder to make.
-        overwrite: a finished or unfinished run there may be replaced.
-        resume: an unfinished run there is to be gone on with.
-
-    Raises:
-        UsageError: the path is a file, a folder that is no run, or a run that neither flag covers.
-    """
-    for part in run.absolute().parents:
-        if part.exists() and not part.is_dir():
-            raise UsageError(f"output {run} cannot be made: {part} is a file; give another path with -o")
-    if run.exists() and not run.is_dir():
-        raise UsageError(f"output {run} is a file, a folder is expected; give another path with -o")
-    finished = (run / MANIFEST).is_file()
-    if run.is_dir() and not finished and any(run.iterdir()):
-        raise UsageError(
-            f"output {run} holds files but no run, so it is left alone; give a new or empty folder with -o"
-        )
-    if finished and not overwrite and not resume:
-        raise UsageError(f"{run} holds a finished run; --overwrite replaces it, -o OTHER keeps both")
-    unfinished = unfinished_folder(run)
-    if unfinished.exists() and not (unfinished / "identity.json").is_file() and any(unfinished.iterdir()):
-        raise UsageError(f"{unfinished} is in the way and is no unfinished run; move it or give another path with -o")
-    if (unfinished / "identity.json").is_file() and not overwrite and not resume:
-        raise UsageError(f"{unfinished} holds an unfinished run; --resume finishes it, --overwrite replaces it")
-
-
-def check_same(run: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Refuse to mix results of different arguments.
-
-    Args:
-        run: the folder, for the message.
-        before: what the run there was made with.
-        now: what is asked for.
-
-    Raises:
-        UsageError: they differ; both values are shown.
-    """
-    different = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
-    if different:
-        shown = "; ".join(f"{key}: {_short(before.get(key))} there, {_short(now.get(key))} now" for key in different)
-        raise UsageError(
-            f"{run} was made with other arguments ({shown}); give the same ones, --overwrite, or another folder"
-        )
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:60] + f"... ({len(text)} characters)"
 
 
 class Checkpoint:
@@ -121,31 +62,44 @@ class Checkpoint:
             overwrite: begin anew whatever is there.
 
         Raises:
-            UsageError: another process works there, or the run there was made with other arguments.
+            UsageError: the folder cannot be made, another process works there, or the run there was made with other
+                arguments.
         """
         self._run = run
         self.folder = unfinished_folder(run)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock: IO[str] = (self.folder / "lock").open("w")
+        with making(run):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock: IO[str] = (self.folder / "lock").open("w")
+        try:
+            self._begin(identity, overwrite=overwrite)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _begin(self, identity: dict[str, Any], *, overwrite: bool) -> None:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            self._lock.close()
             raise UsageError(
-                f"another paramscope works on {run} at the moment; wait for it or give another folder"
+                f"another paramscope works on {self._run} at the moment; wait for it or give another folder"
             ) from error
         record = self.folder / "identity.json"
         if record.is_file() and not overwrite:
             try:
-                check_same(run, json.loads(record.read_text(encoding="utf-8")), identity)
-            except UsageError:
-                self._lock.close()
-                raise
+                before = json.loads(record.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise UsageError(f"{record} is damaged ({error}); --overwrite begins the run anew") from error
+            check_same(self._run, before, identity)
         else:
             for left in self.folder.iterdir():
                 if left.name != "lock":
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
             _write_atomically(record, json.dumps(identity, ensure_ascii=False, indent=1))
+
+    @property
+    def finished_layers(self) -> int:
+        """Layers that a later ``--resume`` need not measure again."""
+        return len(list(self.folder.glob("layer-*.safetensors"))) if self._state.is_file() else 0
 
     def save_layer(self, result: LayerResult) -> None:
         """Keep a finished layer."""
@@ -176,9 +130,9 @@ class Checkpoint:
 
     def save_state(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Keep what the next layer needs: the gradients at the finished layers' input."""
-        part = self.folder / "state.part"
+        part = self._state.with_suffix(".part")
         save_file(arrays, part)
-        part.replace(self.folder / "state.safetensors")
+        part.replace(self._state)
 
     def load_state(self) -> dict[str, NDArray[Any]]:
         """Read back what ``save_state`` kept; empty when no layer was finished.
@@ -189,11 +143,10 @@ class Checkpoint:
         Raises:
             UsageError: the file is damaged.
         """
-        path = self.folder / "state.safetensors"
         try:
-            return load_file(path) if path.is_file() else {}
+            return load_file(self._state) if self._state.is_file() else {}
         except SafetensorError as error:
-            raise UsageError(f"{path} is damaged ({error}); --overwrite begins the run anew") from error
+            raise UsageError(f"{self._state} is damaged ({error}); --overwrite begins the run anew") from error
 
     def finish(self, manifest: Manifest, tables: Tables) -> None:
         """Write the result and move it into place; the former run there goes only then."""
@@ -203,13 +156,20 @@ class Checkpoint:
         write_run(complete, manifest, tables)
         if (self.folder / "scores").is_dir():
             (self.folder / "scores").replace(complete / "scores")
+        _make_readable(complete)
         replace_folder(complete, self._run)
         self._lock.close()
         shutil.rmtree(self.folder)
 
     def close(self) -> None:
-        """Let go of the folder and leave it for a later ``--resume``."""
+        """Let go of the folder; it stays for a later ``--resume`` if a layer is finished."""
+        if not self._lock.closed and not self.finished_layers:
+            shutil.rmtree(self.folder)
         self._lock.close()
+
+    @property
+    def _state(self) -> Path:
+        return self.folder / "state.safetensors"
 
     def _layer_path(self, layer: int) -> Path:
         return self.folder / f"layer-{layer:04d}.safetensors"
@@ -231,14 +191,16 @@ def save_run(run: Path, manifest: Manifest, tables: Tables, *, overwrite: bool) 
         overwrite: replace a run that is there.
 
     Raises:
-        UsageError: the path is taken.
+        UsageError: the path is taken or cannot be made.
     """
     check_target(run, overwrite=overwrite, resume=False)
-    run.parent.mkdir(parents=True, exist_ok=True)
     aside = run.with_name(f".{run.name}.{os.getpid()}")
-    aside.mkdir()
+    with making(run):
+        run.parent.mkdir(parents=True, exist_ok=True)
+        aside.mkdir()
     try:
         write_run(aside, manifest, tables)
+        _make_readable(aside)
         replace_folder(aside, run)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -253,6 +215,14 @@ def replace_folder(new: Path, place: Path) -> None:
     place.replace(old)
     new.replace(place)
     shutil.rmtree(old)
+
+
+def _make_readable(folder: Path) -> None:
+    """Give all files the manifest's mode: safetensors writes its own for their owner's eyes only."""
+    mode = (folder / MANIFEST).stat().st_mode & 0o777
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(mode)
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
@@ -141,13 +142,24 @@ def read_tables(folder: Path) -> Tables:
             frames[name] = pd.read_parquet(place)
         place = folder / "gram.safetensors"
         triangles = load_file(place)["upper_triangle"]
+        gram = _symmetric(triangles, len(frames["samples"]))
         place = folder / "sums.safetensors"
         sums = load_file(place)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, pyarrow.ArrowException, SafetensorError) as error:
         raise UsageError(f"{place} is missing or damaged ({one_line(error)}); make the run again") from error
-    samples = len(frames["samples"])
-    gram = np.zeros((len(triangles), samples, samples))
+    return Tables(**frames, gram=gram, sums=sums)
+
+
+def _symmetric(triangles: NDArray[np.float64], samples: int) -> NDArray[np.float64]:
+    """``[layers, N, N]`` from the upper triangles.
+
+    Raises:
+        ValueError: they are of another number of samples.
+    """
     upper = np.triu_indices(samples)
+    if triangles.shape[1:] != upper[0].shape:
+        raise ValueError(f"it does not hold the pairs of {samples} samples")
+    gram = np.zeros((len(triangles), samples, samples))
     gram[:, *upper] = triangles
     gram[:, upper[1], upper[0]] = triangles
-    return Tables(**frames, gram=gram, sums=sums)
+    return gram

@@ -1,0 +1,114 @@
+"""What ``paramscope profile`` says on stderr: the plan, and how far the run is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from paramscope.cli.common import inert
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from paramscope.engine.measure import Progress
+    from paramscope.planning import Plan
+
+_BACKWARD_WEIGHT = 4
+"""Time of a block backward and reduced over its time forward, for the remaining time that the progress bar shows."""
+
+
+def silence_libraries() -> None:
+    """Keep the loading bars of other libraries out of the talk."""
+    import os
+
+    os.environ["TQDM_DISABLE"] = "1"
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def tell_plan(talk: Console, plan: Plan) -> None:
+    """Say what will be done: the model, every domain, the memory, and what was odd on the way."""
+    model = plan.opened
+    talk.print(
+        f"model: {inert(model.name)} ({type(model.model).__name__}, {str(model.dtype).removeprefix('torch.')} on "
+        f"{model.device})"
+    )
+    talk.print(f"measured: {plan.parameters:,} weights in {_counted(len(plan.blocks), 'layer')}")
+    for domain in plan.domains:
+        notes = [
+            f"{count} {what}"
+            for count, what in (
+                (domain.truncated, "cut"),
+                (domain.empty, "empty left out"),
+                (domain.duplicates, "repeated left out"),
+            )
+            if count
+        ]
+        tokens = sum(len(sample.token_ids) for sample in domain.samples)
+        noted = f" ({', '.join(notes)})" if notes else ""
+        samples = _counted(len(domain.samples), "sample")
+        talk.print(f"domain {inert(domain.name)}: {samples}, {_counted(tokens, 'token')}{noted}")
+    talk.print(
+        f"objective: {plan.objective.name}; {_counted(len(plan.batches), 'micro-batch', 'es')}; "
+        f"about {_memory(plan.memory.total)} at the peak"
+    )
+    for warning in plan.warnings:
+        talk.print(f"warning: {inert(warning)}", style="yellow")
+
+
+def _counted(count: int, what: str, plural: str = "s") -> str:
+    return f"{count:,} {what}{plural if count != 1 else ''}"
+
+
+def _memory(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(size / 2**20, 1):.0f} MiB"
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """What a dry run prints with ``--json``; the names are those of ``show --json``."""
+    return {
+        "model": plan.opened.name,
+        "objective": plan.objective.name,
+        "domains": [domain.name for domain in plan.domains],
+        "layers": len(plan.blocks),
+        "samples": {domain.name: len(domain.samples) for domain in plan.domains},
+        "tokens": {domain.name: sum(len(s.token_ids) for s in domain.samples) for domain in plan.domains},
+        "parameters": [block.parameters for block in plan.blocks],
+        "memory_bytes": plan.memory.total,
+        "warnings": plan.warnings,
+    }
+
+
+@contextlib.contextmanager
+def progress_bar(talk: Console, plan: Plan) -> Iterator[Progress]:
+    """One bar over forward and backward; it ends full, also where a resumed run skips the layers that it has."""
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description:<8}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("remaining"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=talk, speed_estimate_period=600) as bar:
+        total = plan.steps * (1 + _BACKWARD_WEIGHT)
+        task = bar.add_task("forward", total=total)
+
+        def tell(stage: str, steps: int) -> None:
+            weight = _BACKWARD_WEIGHT if stage == "backward" else 1
+            bar.update(task, description=stage, advance=steps * weight)
+
+        yield tell
+        bar.update(task, completed=total)

@@ -1,0 +1,225 @@
+"""The plan of a run: texts drawn, model opened, micro-batches laid out."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from paramscope.domains import Domain, DomainSpec, check_names, draw_domain
+from paramscope.engine.batches import MicroBatch, plan_batches
+from paramscope.engine.estimate import TOKENS_PER_BATCH, MemoryEstimate, estimate_memory, logit_rows
+from paramscope.engine.objectives import OBJECTIVES, Objective, Reading
+from paramscope.engine.reduce import Reduction
+from paramscope.errors import UsageError
+from paramscope.models.blocks import Block, find_blocks, unmeasured_weights
+from paramscope.models.open import OpenModel, adopt, choose_device, load, locate, max_positions
+from paramscope.result.profile import PAPER_THRESHOLD
+from paramscope.settings import Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a run will do, before it does it.
+
+    Attributes:
+        opened: the model.
+        blocks: its blocks.
+        domains: with their samples.
+        settings: of the user.
+        objective: D.
+        readings: what the objective reads of each sample, in the samples' order.
+        batches: the micro-batches.
+        reduction: how samples are put together.
+        memory: estimated.
+        arguments: all that the result depends on, for the manifest and for ``--resume``.
+        warnings: one sentence each.
+        seconds: that it took to make.
+    """
+
+    opened: OpenModel
+    blocks: Sequence[Block]
+    domains: Sequence[Domain]
+    settings: Settings
+    objective: Objective
+    readings: Sequence[Reading]
+    batches: Sequence[MicroBatch]
+    reduction: Reduction
+    memory: MemoryEstimate
+    arguments: dict[str, Any]
+    warnings: list[str]
+    seconds: float
+
+    @property
+    def parameters(self) -> int:
+        """Weights that will be measured."""
+        return sum(block.parameters for block in self.blocks)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the progress of each stage: micro-batches times blocks."""
+        return len(self.batches) * len(self.blocks)
+
+
+def make_plan(
+    model: str | os.PathLike[str] | nn.Module,
+    specs: Iterable[DomainSpec],
+    settings: Settings,
+    *,
+    tokenizer: Any = None,
+    revision: str | None = None,
+) -> Plan:
+    """Read the texts, open the model and lay out the run.
+
+    Args:
+        model: a folder, ``.gguf`` file or hub id, or a loaded model.
+        specs: the domains.
+        settings: of the user.
+        tokenizer: for a loaded model; not needed when all samples are token ids.
+        revision: on the hub.
+
+    Returns:
+        The plan.
+
+    Raises:
+        UsageError: something that was named cannot be used.
+    """
+    started = time.perf_counter()
+    specs = list(specs)
+    if not specs:
+        raise UsageError("no domain is given; give at least one with --domain NAME=SOURCE")
+    check_names(specs)
+    choose_device(settings.device)
+    if isinstance(model, nn.Module):
+        _refuse_ignored(settings, revision)
+    elif tokenizer is not None:
+        raise UsageError("tokenizer is for a loaded model; one that is opened from disk brings its own, leave it out")
+    located: Any = None if isinstance(model, nn.Module) else locate(os.fspath(model), revision)
+    config = located.config if located else getattr(model, "config", None)
+    limit = max_positions(config)
+    tokens = min(settings.max_tokens, limit or settings.max_tokens)
+    objective = OBJECTIVES[settings.objective]
+    domains = [
+        draw_domain(
+            spec,
+            located.tokenizer if located else tokenizer,
+            samples=settings.samples,
+            max_tokens=tokens,
+            seed=settings.seed,
+            uses_target=objective.uses_target,
+            uses_foil=objective.uses_foil,
+        )
+        for spec in specs
+    ]
+    warnings = [warning for domain in domains for warning in domain.warnings]
+    if tokens < settings.max_tokens and any(domain.truncated for domain in domains):
+        warnings.append(f"texts are cut to {tokens} tokens, the longest input this model takes")
+    readings = [objective.read(sample) for domain in domains for sample in domain.samples]
+    if isinstance(model, nn.Module):
+        opened = adopt(model)
+    else:
+        opened = load(located, dtype=settings.dtype, device=settings.device)
+    blocks = find_blocks(opened.model)
+    warnings += _warn_of_unmeasured(blocks)
+    vocabulary = _check_tokens(opened.model, domains)
+    membership = [place for place, domain in enumerate(domains) for _ in domain.samples]
+    batches, order = plan_batches(
+        readings,
+        membership,
+        batch_size=settings.batch_size,
+        tokens=TOKENS_PER_BATCH,
+        logit_rows=logit_rows(vocabulary),
+    )
+    exact = sorted({PAPER_THRESHOLD, *([settings.threshold] if settings.threshold else [])})
+    reduction = Reduction(
+        order=order,
+        sizes=[len(domain.samples) for domain in domains],
+        thresholds=exact,
+        dtype=torch.promote_types(opened.dtype, torch.float32),
+        device=opened.device,
+    )
+    return Plan(
+        opened=opened,
+        blocks=blocks,
+        domains=domains,
+        settings=settings,
+        objective=objective,
+        readings=readings,
+        batches=batches,
+        reduction=reduction,
+        memory=estimate_memory(opened.model, blocks, batches, reduction),
+        arguments=_arguments(opened, specs, domains, settings, revision),
+        warnings=warnings,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _refuse_ignored(settings: Settings, revision: str | None) -> None:
+    """Refuse what holds only for a model that paramscope opens itself.
+
+    Raises:
+        UsageError: it is given.
+    """
+    for name, value, usual in (
+        ("dtype", settings.dtype, "auto"),
+        ("device", settings.device, "auto"),
+        ("revision", revision, None),
+    ):
+        if value != usual:
+            raise UsageError(f"{name} {value!r} is given, but a loaded model is taken as it is; leave {name} out")
+
+
+def _arguments(
+    opened: OpenModel,
+    specs: Sequence[DomainSpec],
+    domains: Sequence[Domain],
+    settings: Settings,
+    revision: str | None,
+) -> dict[str, Any]:
+    def described(spec: DomainSpec, domain: Domain) -> dict[str, Any]:
+        fields = {field.name: getattr(spec, field.name) for field in dataclasses.fields(spec)}
+        given = {name: value for name, value in fields.items() if value not in (None, False) and name != "name"}
+        return given | {"source": domain.source, "samples": [sample.sha256 for sample in domain.samples]}
+
+    return {
+        "model": opened.name,
+        "revision": revision,
+        "model_files": opened.files,
+        "domains": {spec.name: described(spec, domain) for spec, domain in zip(specs, domains, strict=True)},
+        **settings.as_arguments(),
+    }
+
+
+def _warn_of_unmeasured(blocks: Sequence[Block]) -> list[str]:
+    names = unmeasured_weights(list(blocks))
+    if not names:
+        return []
+    return [
+        f"{len(names)} weights of the layers belong to no linear module and are not measured, such as {names[0]}; "
+        "densities and cosines are those of the linear weights alone"
+    ]
+
+
+def _check_tokens(model: nn.Module, domains: Sequence[Domain]) -> int:
+    """The size of the vocabulary; token ids beyond it are refused.
+
+    Raises:
+        UsageError: there is one.
+    """
+    getter = getattr(model, "get_input_embeddings", None)
+    vocabulary = int(getattr(getter() if callable(getter) else None, "num_embeddings", 0))
+    for domain in domains:
+        for sample in domain.samples:
+            largest = max((*sample.token_ids, *sample.target_ids, *sample.foil_ids))
+            if vocabulary and largest >= vocabulary:
+                raise UsageError(
+                    f"domain {domain.name!r}, {sample.text.origin or 'a sample'}: token id {largest} is beyond the "
+                    f"model's vocabulary of {vocabulary}; use the model's own tokenizer"
+                )
+    return vocabulary

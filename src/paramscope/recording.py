@@ -1,0 +1,129 @@
+"""What a run leaves: the table of samples and the manifest."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import resource
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from paramscope.domains import Domain
+from paramscope.engine.measure import Measured
+from paramscope.measures.histogram import quantile
+from paramscope.measures.intervals import GROUPS, sample_groups
+from paramscope.models.blocks import count_parameters
+from paramscope.planning import Plan
+from paramscope.result.manifest import DomainRecord, EngineRecord, Manifest, ModelRecord, SelfCheck, Thresholds
+from paramscope.result.tables import ALL, Tables, pooled_histogram
+
+
+def sample_table(domains: Sequence[Domain], measured: Measured) -> pd.DataFrame:
+    """One row a sample, see ``Tables.samples``."""
+    rows: list[dict[str, Any]] = []
+    for domain in domains:
+        groups = sample_groups(len(domain.samples))
+        for index, (sample, group) in enumerate(zip(domain.samples, groups, strict=True)):
+            rows.append(
+                {
+                    "domain": domain.name,
+                    "index": index,
+                    "group": int(group),
+                    "tokens": len(sample.token_ids),
+                    "full_tokens": sample.full_tokens,
+                    "truncated": sample.truncated,
+                    "objective": measured.values[len(rows)],
+                    "token": measured.tokens[len(rows)],
+                    "origin": sample.text.origin,
+                    "text": sample.text.text,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def make_manifest(
+    plan: Plan, check: SelfCheck, tables: Tables, measured: Measured, started: str, timings: dict[str, float]
+) -> Manifest:
+    """The manifest of a finished run."""
+    records = [
+        DomainRecord(
+            name=domain.name,
+            source=domain.source,
+            asked=domain.asked,
+            samples=len(domain.samples),
+            tokens=sum(len(sample.token_ids) for sample in domain.samples),
+            rows=domain.rows,
+            empty=domain.empty,
+            duplicates=domain.duplicates,
+            truncated=domain.truncated,
+            sha256=[sample.sha256 for sample in domain.samples],
+        )
+        for domain in plan.domains
+    ]
+    opened, given = plan.opened, plan.settings.threshold
+    return Manifest(
+        paramscope=version("paramscope"),
+        started=started,
+        finished=now(),
+        arguments=plan.arguments,
+        model=ModelRecord(
+            name=opened.name,
+            revision=opened.revision,
+            architecture=type(opened.model).__name__,
+            blocks=plan.blocks[0].name.rsplit(".", 1)[0],
+            files=opened.files,
+            parameters=count_parameters(opened.model, list(plan.blocks)),
+        ),
+        domains=records,
+        objective=plan.settings.objective,
+        seed=plan.settings.seed,
+        groups=GROUPS,
+        thresholds=Thresholds(
+            default=given or _pooled_median(tables),
+            rule="given"
+            if given
+            else "pooled median: half of all weights, over all layers and domains, count as active",
+            exact=list(plan.reduction.thresholds),
+        ),
+        self_check=check,
+        engine=EngineRecord(
+            device=str(opened.device),
+            dtype=str(opened.dtype).removeprefix("torch."),
+            threads=torch.get_num_threads(),
+            micro_batches=[len(batch.readings) for batch in plan.batches],
+            tile_bytes=plan.reduction.tile_bytes,
+            layers_resumed=measured.resumed,
+            peak_memory_bytes=_peak_memory(),
+        ),
+        timings=timings,
+        versions={
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("paramscope", "torch", "transformers", "numpy")},
+        },
+        warnings=plan.warnings,
+    )
+
+
+def _pooled_median(tables: Tables) -> float:
+    """The median of all activations of the run; the smallest positive number where most are zero."""
+    whole = tables.histograms[tables.histograms["group"] == ALL]
+    counts = pooled_histogram(whole)
+    median = quantile(counts, float(tables.activation["zeros"].sum()), 0.5)
+    return median or float(np.finfo(np.float32).tiny)
+
+
+def _peak_memory() -> int:
+    """Largest resident size of this process so far, in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def now() -> str:
+    """The time, for the manifest."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,98 @@
+"""Where a run may be written: refused before any work is done, or when it would mix two runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from paramscope.errors import UsageError
+
+MANIFEST = "run.json"
+
+
+def unfinished_folder(run: Path) -> Path:
+    """Where a run grows until it is complete."""
+    return run.with_name(run.name + ".unfinished")
+
+
+def check_target(run: Path, *, overwrite: bool, resume: bool) -> None:
+    """Refuse an output path before any work is done.
+
+    Args:
+        run: the folder to make.
+        overwrite: a finished or unfinished run there may be replaced.
+        resume: an unfinished run there is to be gone on with.
+
+    Raises:
+        UsageError: the path is a file, a folder that is no run, or a run that neither flag covers.
+    """
+    if overwrite and resume:
+        raise UsageError("--resume and --overwrite contradict each other; give one of them")
+    with making(run):
+        _check_place(run, overwrite=overwrite, resume=resume)
+
+
+@contextmanager
+def making(run: Path) -> Iterator[None]:
+    """Tell the user of a path that the system refuses.
+
+    Raises:
+        UsageError: it does.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"output {run} cannot be made ({error.strerror}); give another path with -o") from error
+
+
+def _check_place(run: Path, *, overwrite: bool, resume: bool) -> None:
+    """See ``check_target``.
+
+    Raises:
+        UsageError: the path is taken.
+    """
+    for part in run.absolute().parents:
+        if part.exists() and not part.is_dir():
+            raise UsageError(f"output {run} cannot be made: {part} is a file; give another path with -o")
+    if run.exists() and not run.is_dir():
+        raise UsageError(f"output {run} is a file, a folder is expected; give another path with -o")
+    finished = (run / MANIFEST).is_file()
+    if run.is_dir() and not finished and any(run.iterdir()):
+        raise UsageError(
+            f"output {run} holds files but no run, so it is left alone; give a new or empty folder with -o"
+        )
+    if finished and not overwrite and not resume:
+        raise UsageError(f"{run} holds a finished run; --overwrite replaces it, -o OTHER keeps both")
+    unfinished = unfinished_folder(run)
+    foreign = unfinished.exists() and {path.name for path in unfinished.iterdir()} - {"lock", "identity.json.part"}
+    if foreign and not (unfinished / "identity.json").is_file():
+        raise UsageError(f"{unfinished} is in the way and is no unfinished run; move it or give another path with -o")
+    if (unfinished / "identity.json").is_file() and not overwrite and not resume:
+        raise UsageError(f"{unfinished} holds an unfinished run; --resume finishes it, --overwrite replaces it")
+
+
+def check_same(run: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Refuse to mix results of different arguments.
+
+    Args:
+        run: the folder, for the message.
+        before: what the run there was made with.
+        now: what is asked for.
+
+    Raises:
+        UsageError: they differ; both values are shown.
+    """
+    different = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+    if different:
+        shown = "; ".join(f"{key}: {_short(before.get(key))} there, {_short(now.get(key))} now" for key in different)
+        raise UsageError(
+            f"{run} was made with other arguments ({shown}); give the same ones, --overwrite, or another folder"
+        )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:60] + f"... ({len(text)} characters)"
