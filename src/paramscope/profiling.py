@@ -16,7 +16,7 @@ from torch import nn
 from paramscope.domains import DomainSpec
 from paramscope.engine.measure import Progress, measure
 from paramscope.engine.selfcheck import self_check
-from paramscope.errors import UsageError
+from paramscope.errors import RunError, UsageError
 from paramscope.planning import Plan, make_plan
 from paramscope.recording import make_manifest, now, sample_table
 from paramscope.result.manifest import SelfCheck
@@ -28,7 +28,9 @@ from paramscope.wording import did_you_mean, listed
 
 
 def check_plan(plan: Plan) -> SelfCheck:
-    """Compare one sample with plain autograd; padded by the longest sample, so that padding is checked too.
+    """Compare one sample with plain autograd.
+
+    The sample is the one of middle length, next to the longest one, so that padding is checked too.
 
     Args:
         plan: of the run.
@@ -39,10 +41,11 @@ def check_plan(plan: Plan) -> SelfCheck:
     Raises:
         CheckError: it is too large.
     """
-    first = plan.readings[0]
-    longest = max(plan.readings, key=lambda reading: len(reading.input_ids))
-    name = f"{plan.domains[0].name}, the first one drawn"
-    return self_check(plan.opened.model, plan.blocks, [first, longest], plan.objective, name)
+    names = [f"{domain.name}, sample {i}" for domain in plan.domains for i in range(len(domain.samples))]
+    order = sorted(range(len(names)), key=lambda i: len(plan.readings[i].input_ids))
+    middle, longest = order[(len(order) - 1) // 2], order[-1]
+    checked = [plan.readings[middle], plan.readings[longest]]
+    return self_check(plan.opened.model, plan.blocks, checked, plan.objective, names[middle])
 
 
 def run_plan(
@@ -62,9 +65,12 @@ def run_plan(
 
     Returns:
         The profile.
+
+    Raises:
+        RunError: memory ran out.
     """
     started, began = now(), time.perf_counter()
-    with _without_tf32():
+    with _without_tf32(), _memory_told():
         measured = measure(
             plan.opened,
             plan.blocks,
@@ -179,6 +185,25 @@ def _specs(domains: Mapping[str, Any]) -> list[DomainSpec]:
         if isinstance(source, DomainSpec) and source.name != name:
             raise UsageError(f"domain {name!r} is a DomainSpec of the name {source.name!r}; give both the same name")
     return [source if isinstance(source, DomainSpec) else DomainSpec(name, source) for name, source in domains.items()]
+
+
+@contextlib.contextmanager
+def _memory_told() -> Iterator[None]:
+    """Say what would need less memory when there is not enough; PyTorch has no class of its own for that on CPUs.
+
+    Raises:
+        RunError: memory ran out.
+        RuntimeError: anything else, as it came.
+    """
+    told = "memory ran out; fewer samples, shorter texts (--max-tokens) or a smaller --batch-size need less"
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise RunError(told) from error
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+        raise RunError(told) from error
 
 
 @contextlib.contextmanager

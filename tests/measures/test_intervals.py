@@ -83,12 +83,12 @@ def test_jackknife_reads_64_rows_or_one_in_sixteen(rows: int, stride: int) -> No
 
 
 def test_every_draw_takes_as_many_samples_of_each_domain_as_it_has() -> None:
-    draws = bootstrap_draws([4, 1, 6], 200, seed=5)
+    draws = bootstrap_draws((4, 1, 6), 200, seed=5)
     for part, size in ((draws[:, :4], 4), (draws[:, 4:5], 1), (draws[:, 5:], 6)):
         np.testing.assert_array_equal(part.sum(1), np.full(200, size))
     np.testing.assert_allclose(draws.mean(0), 1.0, atol=0.3)
 
 
 def test_draws_follow_from_the_seed() -> None:
-    np.testing.assert_array_equal(bootstrap_draws([5], 10, 1), bootstrap_draws([5], 10, 1))
-    assert (bootstrap_draws([5], 10, 1) != bootstrap_draws([5], 10, 2)).any()
+    np.testing.assert_array_equal(bootstrap_draws((5,), 10, 1), bootstrap_draws((5,), 10, 1))
+    assert (bootstrap_draws((5,), 10, 1) != bootstrap_draws((5,), 10, 2)).any()

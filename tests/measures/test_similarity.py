@@ -94,7 +94,7 @@ def test_interval_is_that_of_draws_in_which_no_sample_meets_itself(dead: int | N
     if dead is not None:
         rows[dead] = 0.0
     kernel = cosines(rows @ rows.T)
-    draws = bootstrap_draws(sizes, DRAWS, seed).astype(int)
+    draws = bootstrap_draws(tuple(sizes), DRAWS, seed).astype(int)
     values = []
     for draw in draws:
         expanded = [i for i, times in enumerate(draw) for _ in range(times) if i != dead]

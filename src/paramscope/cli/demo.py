@@ -12,7 +12,7 @@ from paramscope.settings import Settings
 
 @click.command()
 @click.option("-o", "--output", type=click.Path(), default="demo-run", show_default=True, help="The run's folder.")
-@click.option("--samples", type=int, default=24, show_default=True, help="Samples drawn of each domain.")
+@click.option("--samples", type=int, default=16, show_default=True, help="Samples drawn of each domain.")
 @click.option("--resume", is_flag=True, help="Finish an interrupted run.")
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
 @output_options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -70,4 +71,10 @@ def main() -> None:
         code = _fail(error.format_message().rstrip(".") + see, error.exit_code)
     except ParamscopeError as error:
         code = _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        # The reader of stdout, such as `head`, has seen enough; Python's own flush at exit must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except OSError as error:  # a full disk, a folder that vanished: not the user's wrong use, and no bug
+        code = _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1)
     sys.exit(code if isinstance(code, int) else 0)

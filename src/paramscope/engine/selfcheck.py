@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from paramscope.engine.batches import MicroBatch
+from paramscope.engine.batches import HEAD_ROWS, MicroBatch
 from paramscope.engine.capture import Pair
 from paramscope.engine.forward import layer_major_pass
 from paramscope.engine.objectives import Objective, Reading
@@ -125,7 +125,9 @@ def _compare_with_autograd(
         return hook
 
     device = next(model.parameters()).device
-    arguments: dict[str, Any] = MicroBatch((reading,), 0).model_inputs(device, takes_positions=False)
+    # A short sample goes in several times and is read once, so that the head is exact for it, see ``HEAD_ROWS``.
+    copies = math.ceil(HEAD_ROWS / len(reading.input_ids))
+    arguments: dict[str, Any] = MicroBatch((reading,) * copies, 0).model_inputs(device, takes_positions=False)
     users = {name: weight.parameter.grad for name, weight in weights.items()}
     with evaluation_mode(model):
         handles = []
@@ -135,7 +137,7 @@ def _compare_with_autograd(
                 weight.parameter.requires_grad_(True)
                 handles.append(weight.parameter.register_post_accumulate_grad_hook(compare(name, weight)))
             with torch.enable_grad():
-                logits = model(**arguments).logits[:, list(reading.positions)]
+                logits = model(**arguments).logits[:1, list(reading.positions)]
                 objective.evaluate(logits, [reading])[0].sum().backward()
         finally:
             for handle in handles:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
@@ -38,7 +40,8 @@ def jackknife_margin(deleted: NDArray[np.float64], sizes: NDArray[np.float64]) -
     return stdtrit(groups - 1, (1 + LEVEL) / 2) * np.sqrt(variance)
 
 
-def bootstrap_draws(sizes: list[int], draws: int, seed: int) -> NDArray[np.float64]:
+@functools.lru_cache(maxsize=4)
+def bootstrap_draws(sizes: tuple[int, ...], draws: int, seed: int) -> NDArray[np.float64]:
     """How often each sample occurs in each bootstrap draw, domain by domain.
 
     Args:
@@ -51,7 +54,9 @@ def bootstrap_draws(sizes: list[int], draws: int, seed: int) -> NDArray[np.float
     """
     rng = np.random.default_rng(seed)
     parts = [rng.multinomial(size, np.full(size, 1.0 / size), size=draws) for size in sizes]
-    return np.concatenate(parts, axis=1).astype(np.float64)
+    occurrences = np.concatenate(parts, axis=1).astype(np.float64)
+    occurrences.setflags(write=False)  # every layer of a profile uses the same draws
+    return occurrences
 
 
 def jackknife_stride(rows: int) -> int:

@@ -95,12 +95,14 @@ def pair_means(kernel: NDArray[np.float64], sizes: list[int], seed: int = 0) -> 
     valid = np.isfinite(np.diag(kernel))
     kernel = np.where(valid[:, None] & valid[None, :], kernel, 0.0)
     once = _draw_means(kernel, sizes, valid[None, :].astype(np.float64))[0]
-    many = _draw_means(kernel, sizes, bootstrap_draws(sizes, DRAWS, seed) * valid)
+    many = _draw_means(kernel, sizes, bootstrap_draws(tuple(sizes), DRAWS, seed) * valid)
     tail = (1 - LEVEL) / 2
     parts = np.split(valid, np.cumsum(sizes)[:-1])
     enough = np.array([part.sum() >= FEWEST for part in parts])
     usable = enough[:, None] & enough[None, :] & np.isfinite(many).any(0)
-    low, high = np.nanquantile(np.where(usable, many, 0.0), [tail, 1 - tail], axis=0)
+    many = np.where(usable, many, 0.0)
+    # Without a draw that has no pair, the plain quantile gives the same and is seven times as fast.
+    low, high = (np.nanquantile if np.isnan(many).any() else np.quantile)(many, [tail, 1 - tail], axis=0)
     return PairMeans(once, np.where(usable, low, np.nan), np.where(usable, high, np.nan))
 
 

@@ -15,7 +15,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from paramscope.report.resample import FEWEST, Interval, Resampler
+from paramscope.measures.similarity import FEWEST
+from paramscope.report.resample import Interval, Resampler
 from paramscope.result.profile import Estimate, Profile
 
 DENSITY_STEP = 0.05

@@ -13,11 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paramscope.measures.intervals import LEVEL, bootstrap_draws
-from paramscope.measures.similarity import DRAWS
+from paramscope.measures.similarity import DRAWS, FEWEST
 from paramscope.result.profile import Profile
-
-FEWEST = 3
-"""Samples below which a domain has no bootstrap interval: of two samples, every draw with a pair has the same pair."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class Resampler:
         edges = np.cumsum([0, *sizes])
         kept = [np.arange(edges[place], edges[place + 1]) for place in self.domains]
         self._kept = np.concatenate(kept) if kept else np.zeros(0, dtype=np.int64)
-        self._draws = bootstrap_draws(self._sizes, DRAWS, profile.manifest.seed) if kept else np.zeros((0, 0))
+        self._draws = bootstrap_draws(tuple(self._sizes), DRAWS, profile.manifest.seed) if kept else np.zeros((0, 0))
 
     def layers(self, layers: list[int], *, centred: bool) -> Alike:
         """Means over some layers.
