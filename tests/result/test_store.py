@@ -14,8 +14,8 @@ import pytest
 from paramscope.errors import UsageError
 from paramscope.result import store
 from paramscope.result.layer import LayerResult
-from paramscope.result.profile import Profile
 from paramscope.result.place import check_same, check_target
+from paramscope.result.profile import Profile
 from paramscope.result.store import Checkpoint
 from tests.reference import made_up_layers, reduce_layer
 

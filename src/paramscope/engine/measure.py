@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -97,6 +98,7 @@ def measure(
             scores: dict[str, torch.Tensor] | None = {} if save_scores else None
             results[layer] = reduce_layer(layer, blocks[layer].weights, captured, plan, scores)
             del captured
+            _give_memory_back()
             if checkpoint:
                 if scores is not None:
                     _save_scores(checkpoint.folder / "scores", layer, scores)
@@ -112,6 +114,17 @@ def measure(
         resumed=resumed,
         seconds=seconds,
     )
+
+
+def _give_memory_back() -> None:
+    """Hand what a layer has freed back to the system.
+
+    glibc keeps freed memory that lies between living tensors, and fits the next layer's beside it rather than into it: on
+    the embedded model the process would grow by a third over the run.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 class _Clock:
