@@ -38,5 +38,5 @@ def read_embedded(name: str) -> list[Row]:
         Its rows, with the fields ``id`` and ``text``.
     """
     check_embedded(name)
-    file = resources.files(__package__).joinpath("embedded", f"{name}.jsonl")
+    file = resources.files(__package__).joinpath("data", f"{name}.jsonl")
     return parse_json_rows(file.read_text(encoding="utf-8"), f"embedded:{name}")

@@ -119,8 +119,8 @@ def measure(
 def _give_memory_back() -> None:
     """Hand what a layer has freed back to the system.
 
-    glibc keeps freed memory that lies between living tensors, and fits the next layer's beside it rather than into it: on
-    the embedded model the process would grow by a third over the run.
+    glibc keeps freed memory that lies between living tensors, and puts the next layer's beside it rather than into it:
+    on the embedded model the process would grow by a third over the run.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
