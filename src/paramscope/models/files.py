@@ -6,6 +6,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -86,10 +87,11 @@ def _download(model: str, revision: str | None) -> Path:
 def _gguf_file(path: Path) -> ModelFiles:
     if path.suffix != ".gguf":
         raise UsageError(f"model {path} is a file but no .gguf; give a folder in Hugging Face format or a .gguf file")
-    try:
-        from gguf import GGUFReader
-    except ImportError as error:
-        raise UsageError(f"model {path} needs the package gguf; pip install 'paramscope[gguf]'") from error
+    for package in ("gguf", "accelerate"):  # transformers opens GGUF files with both
+        if find_spec(package) is None:
+            raise UsageError(f"model {path} needs the package {package}; pip install 'paramscope[gguf]'")
+    from gguf import GGUFReader
+
     try:
         reader = GGUFReader(path)
         ends = [int(tensor.data_offset) + int(tensor.n_bytes) for tensor in reader.tensors]
