@@ -27,7 +27,7 @@ def numbers(profile: Profile, picture: str) -> str:
         "",
         f"{profile.manifest.model.name}, {profile.layers} layers, {int(profile.parameters.sum()):,} weights measured; "
         f"{len(profile.samples)} texts, {sum(d.tokens for d in profile.manifest.domains):,} tokens; "
-        f"{profile.manifest.timings['measuring']:.0f} s on {profile.manifest.engine.threads} CPU threads; largest "
+        f"largest "
         f"relative error against autograd {profile.manifest.self_check.largest_relative_error:.0e}. "
         f"Density at {profile.threshold:.2e} ({profile.manifest.thresholds.rule}):",
         "",
