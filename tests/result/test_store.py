@@ -219,3 +219,15 @@ def test_two_processes_do_not_work_on_one_run(tmp_path: Path) -> None:
                 Checkpoint(tmp_path / "run", {}, overwrite=overwrite)
         other.communicate("")
     Checkpoint(tmp_path / "run", {}, overwrite=False).close()
+
+
+def test_overwrite_leaves_a_folder_with_files_of_others_alone(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_text('{"tool": "other"}')
+    with pytest.raises(UsageError, match="no readable manifest"):
+        check_target(run, overwrite=True, resume=False)
+    (run / "precious.txt").write_text("precious")
+    with pytest.raises(UsageError, match=r"holds precious\.txt, which is not of a run"):
+        check_target(run, overwrite=True, resume=False)
+    assert (run / "precious.txt").read_text() == "precious"

@@ -9,8 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from paramscope.errors import UsageError
+from paramscope.result.manifest import read_manifest
 
 MANIFEST = "run.json"
+
+RUN_FILES = frozenset(
+    {MANIFEST, "report.html", "scores", "gram.safetensors", "sums.safetensors"}
+    | {f"{table}.parquet" for table in ("samples", "modules", "activation", "histograms")}
+)
+"""All that a run's folder holds; with anything else in it, it is not replaced."""
 
 
 def unfinished_folder(run: Path) -> Path:
@@ -66,6 +73,13 @@ def _check_place(run: Path, *, overwrite: bool, resume: bool) -> None:
         )
     if finished and not overwrite and not resume:
         raise UsageError(f"{run} holds a finished run; --overwrite replaces it, -o OTHER keeps both")
+    if finished and overwrite:
+        strange = sorted({path.name for path in run.iterdir()} - RUN_FILES)
+        if strange:
+            raise UsageError(
+                f"{run} holds {strange[0]}, which is not of a run, so it is not replaced; move that, or give another -o"
+            )
+        read_manifest(run / MANIFEST)
     unfinished = unfinished_folder(run)
     foreign = unfinished.exists() and {path.name for path in unfinished.iterdir()} - {"lock", "identity.json.part"}
     if foreign and not (unfinished / "identity.json").is_file():
