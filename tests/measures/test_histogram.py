@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from paramscope.measures.histogram import BINS, EDGES, bin_index, count_above, quantile, sparse_count_above
+from paramscope.measures.histogram import BINS, EDGES, bin_index, quantile, sparse_count_above
 from tests.reference import histogram
 
 SMALLEST = float(np.finfo(np.float32).tiny)
@@ -26,6 +26,12 @@ def crowd(values: NDArray[np.float64], threshold: float) -> int:
     """How many values share the threshold's bin."""
     positive = values[values > 0]
     return int((bin_index(positive) == bin_index(np.array([threshold]))[0]).sum())
+
+
+def count_above(counts: NDArray[np.int64], threshold: float) -> NDArray[np.float64]:
+    """``sparse_count_above`` of histograms with all their bins."""
+    rows = counts.reshape(-1, BINS)
+    return sparse_count_above([0] * len(rows), rows, threshold).reshape(counts.shape[:-1])
 
 
 def test_an_octave_has_eight_bins_of_equal_width() -> None:

@@ -6,6 +6,7 @@ reduction while it is in the cache, and overwritten by the next one.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,6 +51,7 @@ class Reduction:
         """N."""
         return len(self.order)
 
+    @functools.cached_property
     def mean_rows(self) -> torch.Tensor:
         """``[D, N]``: times a tile ``[N, ...]`` it gives each domain's mean."""
         rows = np.zeros((len(self.sizes), self.samples))
@@ -59,6 +61,7 @@ class Reduction:
             start += size
         return self._in_engine_order(rows)
 
+    @functools.cached_property
     def deleted_rows(self) -> torch.Tensor:
         """``[D * G, N]``: each domain's mean without one group; zero for a group without samples."""
         rows = np.zeros((len(self.sizes), GROUPS, self.samples))
@@ -195,7 +198,7 @@ def reduce_layer(
     Returns:
         The layer's result.
     """
-    mean_rows, deleted_rows = plan.mean_rows(), plan.deleted_rows()
+    mean_rows, deleted_rows = plan.mean_rows, plan.deleted_rows
     gram = torch.zeros(plan.samples, plan.samples, dtype=torch.float64, device=plan.device)
     modules = []
     for weight in weights:

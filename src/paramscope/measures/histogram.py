@@ -37,26 +37,11 @@ def bin_index(values: NDArray[np.floating]) -> NDArray[np.int64]:
     return (values.astype(np.float32, copy=False).view(np.int32) >> 20).astype(np.int64)
 
 
-def count_above(counts: NDArray, threshold: float) -> NDArray[np.float64]:
-    """Number of weights whose activation exceeds a threshold.
+def sparse_count_above(first_bins: Iterable[int], counts: Iterable[NDArray], threshold: float) -> NDArray[np.float64]:
+    """Number of weights above a threshold, of many histograms stored from their first to their last used bin.
 
     Inside a bin the values are taken as evenly spread, so the error is at most the count of the one bin that holds the
     threshold.
-
-    Args:
-        counts: ``[..., BINS]``, zeros not included.
-        threshold: positive.
-
-    Returns:
-        ``[...]``, falling in the threshold.
-    """
-    place, inside = _position(threshold)
-    whole: NDArray[np.float64] = counts[..., place + 1 :].sum(-1, dtype=np.float64)
-    return whole + (1.0 - inside) * counts[..., place]
-
-
-def sparse_count_above(first_bins: Iterable[int], counts: Iterable[NDArray], threshold: float) -> NDArray[np.float64]:
-    """``count_above`` of many histograms that are stored from their first to their last used bin.
 
     Args:
         first_bins: the bin of each histogram's first count.

@@ -13,9 +13,12 @@ from paramscope.result.manifest import read_manifest
 
 MANIFEST = "run.json"
 
+TABLES = ("samples", "modules", "activation", "histograms")
+"""The Parquet tables of a run, by name."""
+
 RUN_FILES = frozenset(
     {MANIFEST, "report.html", "scores", "gram.safetensors", "sums.safetensors"}
-    | {f"{table}.parquet" for table in ("samples", "modules", "activation", "histograms")}
+    | {f"{table}.parquet" for table in TABLES}
 )
 """All that a run's folder holds; with anything else in it, it is not replaced."""
 

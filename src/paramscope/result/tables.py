@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 from paramscope.errors import UsageError
 from paramscope.measures.histogram import BINS
 from paramscope.result.layer import LayerResult
+from paramscope.result.place import TABLES
 from paramscope.wording import one_line
 
 ALL = -1
@@ -115,7 +116,7 @@ def pooled_histogram(histograms: pd.DataFrame) -> NDArray[np.int64]:
 
 def write_tables(folder: Path, tables: Tables) -> None:
     """Write all tables into an existing folder that is not yet a run (the caller moves it into place)."""
-    for name in ("samples", "modules", "activation", "histograms"):
+    for name in TABLES:
         getattr(tables, name).to_parquet(folder / f"{name}.parquet", index=False, compression="zstd")
     upper = np.triu_indices(tables.gram.shape[1])
     save_file({"upper_triangle": np.ascontiguousarray(tables.gram[:, *upper])}, folder / "gram.safetensors")
@@ -137,7 +138,7 @@ def read_tables(folder: Path) -> Tables:
     frames: dict[str, pd.DataFrame] = {}
     place = folder
     try:
-        for name in ("samples", "modules", "activation", "histograms"):
+        for name in TABLES:
             place = folder / f"{name}.parquet"
             frames[name] = pd.read_parquet(place)
         place = folder / "gram.safetensors"
