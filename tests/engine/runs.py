@@ -10,16 +10,24 @@ import numpy as np
 from torch import nn
 
 from paramscope.domains.spec import DomainSpec
+from paramscope.engine.batches import plan_batches
 from paramscope.planning import Plan, make_plan
 from paramscope.profiling import check_plan, run_plan
 from paramscope.result.profile import Profile
 from paramscope.settings import Settings
 
 
-def plan_of(model: nn.Module, given: Mapping[str, Sequence[Any]], tokenizer: Any = None, **settings: Any) -> Plan:
-    """The plan of a run."""
+def plan_of(
+    model: nn.Module, given: Mapping[str, Sequence[Any]], tokenizer: Any = None, *, pad: bool = True, **settings: Any
+) -> Plan:
+    """The plan of a run, padded in float64 too: tiny models take their softmax in the weights' own type."""
     specs = [DomainSpec(name, source) for name, source in given.items()]
-    return make_plan(model, specs, Settings(**settings), tokenizer=tokenizer)
+    plan = make_plan(model, specs, Settings(**settings), tokenizer=tokenizer)
+    membership = [place for place, domain in enumerate(plan.domains) for _ in domain.samples]
+    batches, _ = plan_batches(
+        plan.readings, membership, batch_size=plan.settings.batch_size, tokens=4096, logit_rows=4096, pad=pad
+    )
+    return dataclasses.replace(plan, batches=batches)
 
 
 def run(plan: Plan, *, padding: Literal["right", "left"] | None = None, tile_bytes: int | None = None) -> Profile:

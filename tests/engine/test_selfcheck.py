@@ -15,8 +15,10 @@ from paramscope.engine.objectives import OBJECTIVES, Reading
 from paramscope.engine.selfcheck import self_check
 from paramscope.errors import CheckError
 from paramscope.models.blocks import find_blocks
+from paramscope.profiling import check_plan
 from tests.engine.architectures import ARCHITECTURES, random_ids, tiny_model
 from tests.engine.custom import Block, Changed, Model
+from tests.engine.runs import plan_of
 
 GIVEN = {"a": [[3, 9, 4, 1, 7], [8, 2, 3], [5, 5, 30, 11, 2, 6, 7]]}
 
@@ -162,3 +164,21 @@ def test_a_wrong_module_is_found_though_it_carries_a_ten_thousandth_of_the_layer
     monkeypatch.setattr(selfcheck, "_engine_captures", wrong)
     with pytest.raises(CheckError, match=r"the activations of model\.layers\.1\.self_attn\.q_proj differ"):
         paramscope.profile(model, {"a": random_ids([9, 3, 12, 6])})
+
+
+@pytest.mark.parametrize("name", ["gemma2", "bloom", "gpt2"])
+@pytest.mark.parametrize("seed", range(3))
+def test_float64_is_exact_where_the_model_rounds_longer_rows_otherwise(name: str, seed: int) -> None:
+    # Eager attention takes its softmax in float32; texts of 17 to 33 tokens are long enough to be added up otherwise.
+    model = tiny_model(name, attn_implementation="eager")
+    given = {"a": random_ids([17, 20, 33, 25, 25], seed=seed), "b": random_ids([30, 19, 21], seed=seed + 9)}
+    profile = paramscope.profile(model, given, samples=5, objective="mean-logprob")
+    assert profile.manifest.self_check.largest_relative_error <= 1e-12
+    assert sum(profile.manifest.engine.micro_batches) == 8
+
+
+@pytest.mark.parametrize("lengths", [[9, 9, 9, 4], [4, 6, 9, 9], [4, 9, 9, 9]])
+def test_the_checked_sample_is_padded_where_lengths_differ(lengths: list[int]) -> None:
+    plan = plan_of(tiny_model("llama", dtype=torch.float32), {"a": random_ids(lengths)})
+    number = int(check_plan(plan).sample.removeprefix("a, sample "))
+    assert len(plan.readings[number].input_ids) < 9

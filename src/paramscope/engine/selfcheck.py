@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from paramscope.engine.batches import HEAD_ROWS, MicroBatch
+from paramscope.engine.batches import HEAD_ROWS, MicroBatch, pads
 from paramscope.engine.capture import Pair
 from paramscope.engine.forward import layer_major_pass
 from paramscope.engine.objectives import Objective, Reading
@@ -33,7 +33,8 @@ def self_check(
 ) -> SelfCheck:
     """Compare the engine's activations of one sample with plain autograd's, weight by weight.
 
-    The engine gets the first reading padded to the length of the others, autograd gets it alone. The error of a module
+    The engine gets the first reading padded to the length of the others (in float64 it never pads), autograd gets it
+    alone. The error of a module
     is the norm of the difference over the norm of autograd's activations (see ``LEAST_SHARE``). No more than one
     module's gradient is held.
 
@@ -95,7 +96,8 @@ def _engine_captures(
 ) -> dict[str, Pair]:
     """The first reading's inputs and gradients, by full module name."""
     kept: dict[str, Pair] = {}
-    with layer_major_pass(model, blocks, [MicroBatch(tuple(readings), 0)], objective) as run:
+    together = readings if pads(blocks[0].weights[0].matrix.dtype) else readings[:1]
+    with layer_major_pass(model, blocks, [MicroBatch(tuple(together), 0)], objective) as run:
         for _ in run.schedule.forward(len(blocks)):
             pass
         run.head()
