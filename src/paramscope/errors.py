@@ -16,6 +16,10 @@ class UsageError(ParamscopeError, ValueError):
     exit_code = 2
 
 
+class UnfitError(UsageError):
+    """One row that cannot be a sample of this run; others may. It is left out and counted."""
+
+
 class RunError(ParamscopeError, RuntimeError):
     """A run that was started correctly could not be completed (exit code 1)."""
 

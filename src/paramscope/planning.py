@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from paramscope.domains import Domain, DomainSpec, check_names, draw_domain
-from paramscope.engine.batches import MicroBatch, plan_batches
+from paramscope.engine.batches import MicroBatch, pads, plan_batches
 from paramscope.engine.estimate import TOKENS_PER_BATCH, MemoryEstimate, estimate_memory, logit_rows
 from paramscope.engine.objectives import OBJECTIVES, Objective, Reading
 from paramscope.engine.reduce import Reduction
@@ -114,6 +114,7 @@ def make_plan(
             seed=settings.seed,
             uses_target=objective.uses_target,
             uses_foil=objective.uses_foil,
+            check=objective.read,
         )
         for spec in specs
     ]
@@ -126,7 +127,7 @@ def make_plan(
     else:
         opened = load(located, dtype=settings.dtype, device=settings.device)
     blocks = find_blocks(opened.model)
-    warnings += _warn_of_unmeasured(blocks)
+    warnings += [*opened.warnings, *_warn_of_unmeasured(blocks)]
     vocabulary = _check_tokens(opened.model, domains)
     membership = [place for place, domain in enumerate(domains) for _ in domain.samples]
     batches, order = plan_batches(
@@ -135,6 +136,7 @@ def make_plan(
         batch_size=settings.batch_size,
         tokens=TOKENS_PER_BATCH,
         logit_rows=logit_rows(vocabulary),
+        pad=pads(opened.dtype),
     )
     exact = sorted({PAPER_THRESHOLD, *([settings.threshold] if settings.threshold else [])})
     reduction = Reduction(

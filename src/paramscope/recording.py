@@ -61,6 +61,7 @@ def make_manifest(
             rows=domain.rows,
             empty=domain.empty,
             duplicates=domain.duplicates,
+            unfit=domain.unfit,
             truncated=domain.truncated,
             sha256=[sample.sha256 for sample in domain.samples],
         )
@@ -106,8 +107,20 @@ def make_manifest(
             "python": platform.python_version(),
             **{name: version(name) for name in ("paramscope", "torch", "transformers", "numpy")},
         },
-        warnings=plan.warnings,
+        warnings=[*plan.warnings, *_silent_layers(tables)],
     )
+
+
+def _silent_layers(tables: Tables) -> list[str]:
+    """Warn of layers in which no weight has any activation: no sample's objective depends on them."""
+    largest = tables.activation.groupby("layer")["largest"].max()
+    silent = [int(layer) for layer in largest.index[largest == 0]]
+    if not silent:
+        return []
+    return [
+        f"all activations are zero in {len(silent)} of {len(largest)} layers, such as layer {silent[0]}: the objective "
+        "does not depend on their weights, so densities and cosines there say nothing"
+    ]
 
 
 def _pooled_median(tables: Tables) -> float:

@@ -121,13 +121,40 @@ def test_objective_that_reads_what_the_source_does_not_give_is_refused(
         draw(TEXTS, word_tokenizer, **{f"uses_{name}": True})
 
 
-def test_single_row_without_a_target_is_named(
+def test_row_without_a_target_is_left_out_counted_and_named(
     word_tokenizer: PreTrainedTokenizerFast, write_rows: Callable[..., Path]
 ) -> None:
     row = {"question": "w1", "passage": "w2"}
     path = write_rows([row | {"answer": True}, row | {"question": "w3"}])
-    with pytest.raises(UsageError, match=r"rows\.jsonl:2: the row has no target, but the objective reads one"):
-        draw(f"boolq@{path}", word_tokenizer, uses_target=True)
+    domain = draw(f"boolq@{path}", word_tokenizer, 1, uses_target=True)
+    # The draw stops when it has enough, so it may never have come to the row.
+    assert (len(domain.samples), domain.rows) == (1, 2)
+    domain = draw(f"boolq@{path}", word_tokenizer, 2, uses_target=True)
+    assert (len(domain.samples), domain.unfit) == (1, 1)
+    assert "rows.jsonl:2: the row has no target, but the objective reads one" in domain.warnings[0]
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(1, 12))
+def test_rows_that_do_not_fit_take_no_place_of_the_others(
+    word_tokenizer: PreTrainedTokenizerFast, long: list[bool], samples: int
+) -> None:
+    texts = [Text(f"w{place} w1", "yes " * 30 if much else "no") for place, much in enumerate(long)]
+    fitting = [text for text, much in zip(texts, long, strict=True) if not much]
+    if not fitting:
+        with pytest.raises(UsageError, match=r"no usable text .* unfit for the objective, the first: .*raise --max-"):
+            draw(texts, word_tokenizer, samples, uses_target=True)
+        return
+    domain = draw(texts, word_tokenizer, samples, uses_target=True)
+    assert drawn(domain) == [text.text for text in order_by_draw(fitting, 0)][:samples]
+    assert bool(domain.unfit) <= bool(domain.warnings)
+
+
+def test_answers_longer_than_the_limit_fit_where_only_their_first_tokens_are_compared(
+    word_tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    texts = [Text("w1 w2 w3", "yes " * 30, "no " * 30)]
+    domain = draw(texts, word_tokenizer, 1, uses_target=True, uses_foil=True, max_tokens=4)
+    assert (len(domain.samples[0].token_ids), domain.unfit) == (4, 0)
 
 
 def test_rows_with_other_targets_are_repeats_where_the_target_is_not_read(

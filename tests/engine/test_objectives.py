@@ -164,15 +164,18 @@ def test_the_head_sees_rows_in_sixteens(samples: int, width: int) -> None:
 
 
 def test_mean_logprob_refuses_a_text_of_one_token() -> None:
-    with pytest.raises(UsageError, match=r"sample 'Hi' has one token, mean-logprob needs two; leave it out"):
+    with pytest.raises(UsageError, match=r"'Hi': one token, mean-logprob needs two"):
         OBJECTIVES["mean-logprob"].read(Sample(Text("Hi"), (4,)))
-    with pytest.raises(UsageError, match=r"sample 2 has one token|sample 'sample 2' has one token"):
-        plan_of(LLAMA, {"a": [[3, 4, 5], [4]]}, objective="mean-logprob")
+    with pytest.raises(UsageError, match=r"no usable text in .* 1 unfit .* sample 1: one token"):
+        plan_of(LLAMA, {"a": [[4]]}, objective="mean-logprob")
+    plan = plan_of(LLAMA, {"a": [[3, 4, 5], [4]]}, objective="mean-logprob")
+    assert (len(plan.domains[0].samples), plan.domains[0].unfit) == (1, 1)
+    assert "sample 2: one token, mean-logprob needs two" in plan.warnings[0]
 
 
 def test_logit_difference_refuses_answers_that_begin_alike() -> None:
     sample = Sample(Text("2 + 2 =", " four", " forty"), (4, 5), (7, 8), (7, 9))
-    message = r"sample '2 \+ 2 =': target ' four' and foil ' forty' begin with the same token, .*; give others"
+    message = r"'2 \+ 2 =': target ' four' and foil ' forty' begin with the same token, so their logits are equal"
     with pytest.raises(UsageError, match=message):
         OBJECTIVES["logit-difference"].read(sample)
 

@@ -17,6 +17,7 @@ from paramscope.result.place import unfinished_folder
 from paramscope.result.profile import Profile
 from tests.engine.architectures import random_ids, tiny_model
 from tests.engine.autograd import assert_same_tables
+from tests.engine.runs import plan_of
 
 GIVEN = {"a": random_ids([9, 3, 12, 6, 5]), "b": random_ids([7, 2, 10], seed=1)}
 SETTINGS: dict[str, Any] = {"batch_size": 3, "threshold": 1e-3}
@@ -81,9 +82,10 @@ def test_progress_of_a_resumed_run_reaches_the_same_total(tmp_path: Path) -> Non
         return sum(told)
 
     interrupt(tmp_path / "run", "backward", 1)
-    assert steps() == 2 * 3 * 3
+    batches = len(plan_of(LLAMA, GIVEN, pad=False, **SETTINGS).batches)
+    assert steps() == 2 * 3 * batches
     # The forward of the one finished layer is not needed again.
-    assert steps(output=tmp_path / "run", resume=True) == 2 * 3 * 3 - 3
+    assert steps(output=tmp_path / "run", resume=True) == 2 * 3 * batches - batches
 
 
 def test_a_layer_written_without_its_state_is_computed_again(tmp_path: Path) -> None:
@@ -135,9 +137,9 @@ def test_other_arguments_are_not_mixed_into_a_run(tmp_path: Path, changed: dict[
     with pytest.raises(UsageError, match=shown):
         paramscope.profile(LLAMA, GIVEN, output=run, resume=True, **SETTINGS | changed)
     other = {"a": GIVEN["a"], "b": random_ids([7, 2, 11], seed=1)}
-    with pytest.raises(UsageError, match="domains: "):
+    with pytest.raises(UsageError, match=r"domains\.b\.samples: 3 there, 3 now, 2 of them the same"):
         paramscope.profile(LLAMA, other, output=run, resume=True, **SETTINGS)
-    with pytest.raises(UsageError, match="model_files: "):
+    with pytest.raises(UsageError, match=r"model_files\.weights in memory: "):
         paramscope.profile(tiny_model("llama", seed=1), GIVEN, output=run, resume=True, **SETTINGS)
     assert paramscope.profile(LLAMA, GIVEN, output=run, resume=True, **SETTINGS).manifest.engine.layers_resumed == 1
 
@@ -147,7 +149,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     interrupt(run, "backward", 2)
     state = unfinished_folder(run) / "state.safetensors"
     state.write_bytes(state.read_bytes()[:-40])
-    with pytest.raises(UsageError, match=r"state\.safetensors is damaged .*--overwrite begins the run anew"):
+    with pytest.raises(UsageError, match=r"state\.safetensors is damaged .*overwrite begins the run anew"):
         paramscope.profile(LLAMA, GIVEN, output=run, resume=True, **SETTINGS)
     again = paramscope.profile(LLAMA, GIVEN, output=run, overwrite=True, **SETTINGS)
     assert again.manifest.engine.layers_resumed == 0

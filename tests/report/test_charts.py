@@ -161,3 +161,14 @@ def test_lines_stand_out_from_the_page_and_from_one_another() -> None:
 def test_elements_escape_and_clean() -> None:
     made = element("text", '<b> & "x"\x00', Markup("<tspan/>"), class_='a"b', stroke_width=1.25, fill=None)
     assert made == ('<text class="a&#34;b" stroke-width="1.2">&lt;b&gt; &amp; &#34;x&#34;\ufffd<tspan/></text>')
+
+
+@pytest.mark.parametrize("upright", [False, True])
+@pytest.mark.parametrize("name", ["a", "customer support", "W" * 80])
+def test_words_beside_a_heat_map_begin_inside_it(upright: bool, name: str) -> None:
+    chart = parsed(heat_map("h", "t", "d", np.full((3, 1), 0.5), [name], (0.0, 1.0), upright=upright))
+    ends = [text for text in chart.iter(f"{{{SVG}}}text") if (text.get("class") or "").split()[-1] == "end"]
+    assert ends
+    for text in ends:
+        shown = "".join(part.text or "" for part in text if part.tag.endswith("tspan")) or (text.text or "")
+        assert float(text.get("x") or 0) - text_width(shown, 12) >= 0

@@ -179,7 +179,15 @@ def test_manifest_stands_on_the_page() -> None:
     assert scientific(manifest.self_check.largest_relative_error) in document.text
     assert next(iter(manifest.model.files.values())) in document.text
     for domain in manifest.domains:
-        numbers = [domain.rows, domain.empty, domain.duplicates, domain.asked, domain.samples, domain.truncated]
+        numbers = [
+            domain.rows,
+            domain.empty,
+            domain.duplicates,
+            domain.unfit,
+            domain.asked,
+            domain.samples,
+            domain.truncated,
+        ]
         assert "".join(f"<td>{number}</td>" for number in numbers) in document.page
 
 

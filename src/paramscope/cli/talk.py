@@ -19,12 +19,14 @@ _BACKWARD_WEIGHT = 4
 
 
 def silence_libraries() -> None:
-    """Keep the loading bars of other libraries out of the talk."""
+    """Keep loading bars, retries and hints of other libraries out of the talk."""
     import os
 
     os.environ["TQDM_DISABLE"] = "1"
+    from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging
 
+    hub_logging.set_verbosity_error()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
 
@@ -44,6 +46,7 @@ def tell_plan(talk: Console, plan: Plan) -> None:
                 (domain.truncated, "cut"),
                 (domain.empty, "empty left out"),
                 (domain.duplicates, "repeated left out"),
+                (domain.unfit, "not fit for the objective left out"),
             )
             if count
         ]

@@ -6,21 +6,25 @@ other domains, and a larger draw begins with a smaller one.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import operator
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from paramscope.domains.sample import Domain, Sample, Text
 from paramscope.domains.spec import DomainSpec
 from paramscope.domains.texts import read_texts
 from paramscope.domains.tokenise import tokenise
-from paramscope.errors import UsageError
+from paramscope.errors import UnfitError, UsageError
 from paramscope.wording import quoted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+_Row = TypeVar("_Row")
 
 
 def order_by_draw(texts: Iterable[Text], seed: int) -> list[Text]:
@@ -45,6 +49,7 @@ def draw_domain(
     seed: int,
     uses_target: bool = False,
     uses_foil: bool = False,
+    check: Callable[[Sample], object] = lambda _: None,
 ) -> Domain:
     """Read a domain and draw its samples.
 
@@ -53,10 +58,11 @@ def draw_domain(
         tokenizer: a tokenizer of the library ``transformers``; not needed for samples given as token ids, which are
             taken as they are.
         samples: how many samples are wanted.
-        max_tokens: the most tokens of a text and its target together.
+        max_tokens: the most tokens of an input.
         seed: the seed of the draw.
         uses_target: whether the objective reads a target.
         uses_foil: whether the objective reads a foil.
+        check: raises ``UnfitError`` for a sample that the objective cannot read; such rows are left out and counted.
 
     Returns:
         The samples, all with different tokens, in the order of the draw; fewer than ``samples`` with a warning.
@@ -67,10 +73,14 @@ def draw_domain(
     for name, number in (("samples", samples), ("max-tokens", max_tokens)):
         if number < 1:
             raise UsageError(f"{name} is {number}; expected 1 or more")
+    counts = _Counts()
     if _gives_token_ids(spec):
         given = _given_samples(spec, uses_target, uses_foil)
         given.sort(key=lambda sample: _digest([seed, sample.token_ids]))
-        return _domain(spec, given, f"{len(given)} samples given as token ids", samples, len(given), 0, 0)
+        counts.rows = len(given)
+        return _take(
+            spec, f"{len(given)} samples given as token ids", given, lambda sample: sample, check, samples, counts
+        )
     if tokenizer is None:
         raise UsageError(f"domain {spec.name!r}: texts need a tokenizer; give one, or samples as token ids")
     if spec.chat and not tokenizer.chat_template:
@@ -82,44 +92,90 @@ def draw_domain(
                 f"domain {spec.name!r}: the objective reads a {name}, but there is none in {texts.source}; "
                 f"give --{name}"
             )
-    found = (
-        tokenise(
-            text,
-            tokenizer,
-            max_tokens=max_tokens,
-            keep=texts.keep,
-            chat=spec.chat,
-            uses_target=uses_target,
-            uses_foil=uses_foil,
-        )
-        for text in order_by_draw(texts.texts, seed)
+    make = functools.partial(
+        tokenise,
+        tokenizer=tokenizer,
+        max_tokens=max_tokens,
+        keep=texts.keep,
+        chat=spec.chat,
+        uses_target=uses_target,
+        uses_foil=uses_foil,
     )
-    return _domain(spec, found, texts.source, samples, texts.rows, texts.empty, texts.duplicates)
+    counts = _Counts(texts.rows, texts.empty, texts.duplicates)
+    return _take(spec, texts.source, order_by_draw(texts.texts, seed), make, check, samples, counts)
 
 
-def _domain(
-    spec: DomainSpec, found: Iterable[Sample | None], source: str, asked: int, rows: int, empty: int, duplicates: int
+@dataclass
+class _Counts:
+    """Rows read and left out, as in ``Domain``; ``reason`` is why the first unfit one is."""
+
+    rows: int = 0
+    empty: int = 0
+    duplicates: int = 0
+    unfit: int = 0
+    reason: str = ""
+
+    def __str__(self) -> str:
+        why = f", {self.unfit} unfit for the objective, the first: {self.reason}" if self.unfit else ""
+        return f"{self.rows} rows, {self.empty} empty, {self.duplicates} repeated{why}"
+
+
+def _take(
+    spec: DomainSpec,
+    source: str,
+    rows: Iterable[_Row],
+    make: Callable[[_Row], Sample | None],
+    check: Callable[[Sample], object],
+    asked: int,
+    counts: _Counts,
 ) -> Domain:
+    """Make samples of rows, in their order, until there are enough.
+
+    Raises:
+        UsageError: there is not one.
+    """
     drawn: dict[str, Sample] = {}
-    for sample in found:
+    for row in rows:
+        try:
+            sample = make(row)
+            if sample:
+                check(sample)
+        except UnfitError as reason:
+            counts.unfit += 1
+            counts.reason = counts.reason or str(reason)
+            continue
         if sample is None:
-            empty += 1
+            counts.empty += 1
         elif sample.sha256 in drawn:
-            duplicates += 1
+            counts.duplicates += 1
         else:
             drawn[sample.sha256] = sample
         if len(drawn) == asked:
             break
-    counts = f"{rows} rows, {empty} empty, {duplicates} repeated"
     if not drawn:
-        raise UsageError(f"domain {spec.name!r}: no usable text in {source} ({counts})")
+        repair = (
+            "raise --max-tokens, or give shorter or other texts and answers" if counts.unfit else "give rows with text"
+        )
+        raise UsageError(f"domain {spec.name!r}: no usable text in {source} ({counts}); {repair}")
     warnings: tuple[str, ...] = ()
     if len(drawn) < asked:
         warnings = (
             f"domain {spec.name!r}: {len(drawn)} of the {asked} samples that were asked for; there are no "
             f"more different texts in {source} ({counts})",
         )
-    return Domain(spec.name, source, tuple(drawn.values()), rows, empty, duplicates, asked, warnings)
+    elif counts.unfit:
+        warnings = (f"domain {spec.name!r}: rows left out that the objective cannot read ({counts})",)
+    return Domain(
+        spec.name,
+        source,
+        tuple(drawn.values()),
+        counts.rows,
+        counts.empty,
+        counts.duplicates,
+        counts.unfit,
+        asked,
+        warnings,
+    )
 
 
 def _digest(content: list[Any]) -> bytes:

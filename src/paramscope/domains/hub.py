@@ -69,7 +69,7 @@ def parse_hub(text: str, base: Path = Path()) -> HubSet:
             folder = base / os.path.expanduser(":".join(pieces[:end]))
             if os.path.isdir(folder):
                 return HubSet(explicit(folder), tuple(pieces[end:]), local=True)
-        raise UsageError(f"{quoted(f'hf:{text}', 120)}: no such folder")
+        raise UsageError(f"{quoted(f'hf:{text}', 120)}: no such folder; check the path")
     path, *parts = text.split(":")
     if len(parts) > 2 or not _HUB_ID.fullmatch(path):
         raise UsageError(

@@ -64,7 +64,7 @@ def find_files(path: Path) -> list[Path]:
             raise UsageError(f"{path}: unknown file type {path.suffix!r}; expected one of {known}")
         return [path]
     if not path.is_dir():
-        raise UsageError(f"{path}: neither a file nor a folder")
+        raise UsageError(f"{path}: neither a file nor a folder; give one with texts")
     try:
         names = sorted(name for name in os.listdir(path) if not name.startswith("."))
     except OSError as error:
@@ -224,5 +224,5 @@ def _read_parquet(path: Path) -> list[Row]:
         with pyarrow.parquet.ParquetFile(path) as file:
             values = file.read().to_pylist()
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read as Parquet: {one_line(error)}") from error
+        raise UsageError(f"{path}: cannot be read as Parquet ({one_line(error)}); write it again") from error
     return [Row(f"{path.name}:{number}", fields) for number, fields in enumerate(values, start=1)]

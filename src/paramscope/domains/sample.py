@@ -56,7 +56,7 @@ class Sample:
 
     Attributes:
         text: where the tokens came from (its ``text`` is empty for samples given as token ids).
-        token_ids: the model's input, at most ``max_tokens`` together with ``target_ids``.
+        token_ids: the model's input, at most ``max_tokens``, together with a target that the objective reads whole.
         target_ids: tokens of the target without special tokens, empty when there is none.
         foil_ids: the same for the foil.
         full_tokens: number of tokens of the text before it was cut.
@@ -91,6 +91,7 @@ class Domain:
         rows: rows read from the source.
         empty: rows left out as empty.
         duplicates: rows left out because an earlier one had the same text or, once cut, the same tokens.
+        unfit: rows left out because the objective cannot read them.
         asked: how many samples were asked for.
         warnings: one sentence each.
     """
@@ -101,6 +102,7 @@ class Domain:
     rows: int
     empty: int
     duplicates: int
+    unfit: int
     asked: int
     warnings: tuple[str, ...] = field(default=())
 

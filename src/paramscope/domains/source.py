@@ -75,10 +75,10 @@ def parse_source(text: str, base: Path = Path()) -> Source:
             raise UsageError(f"{quoted(text)}: {_unknown(name)}")
         path = base / os.path.expanduser(file)
         if not file or not os.path.exists(path):
-            raise UsageError(f"{quoted(text, 120)}: no such file or folder")
+            raise UsageError(f"{quoted(text, 120)}: no such file or folder; check the path")
         return Source(f"{name}@{explicit(path)}", path=path, built_in=BUILT_INS[name])
     if re.search(r"[/\\.~]", text):
-        raise UsageError(f"{quoted(str(path), 120)}: no such file or folder")
+        raise UsageError(f"{quoted(str(path), 120)}: no such file or folder; check the path")
     raise UsageError(f"{quoted(text)}: {_unknown(text)}, and no file or folder of that name")
 
 

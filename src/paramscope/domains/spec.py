@@ -101,14 +101,17 @@ def parse_domain(
     name, equals, text = argument.partition("=")
     if not equals or not text:
         raise UsageError(f"domain {quoted(argument)}: expected NAME=SOURCE, such as qa=boolq or support=tickets.jsonl")
-    source = parse_source(text)
+    try:
+        source = parse_source(text)
+    except UsageError as error:
+        raise UsageError(f"domain {quoted(name)}: {error}") from error
     answered = source.built_in is not None and source.built_in.answers
     return DomainSpec(
         name,
         text,
         field=field if source.own else None,
         template=template if source.own else None,
-        lines=lines and source.own,
+        lines=lines and source.own and source.path is not None,
         chat=chat,
         target=None if answered else target,
         foil=None if answered else foil,

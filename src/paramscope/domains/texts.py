@@ -47,6 +47,7 @@ def read_texts(spec: DomainSpec) -> TextSet:
         for file in files:
             texts += _plain_texts(file, spec, source, render) if _is_plain(file) else map(render, read_rows(file))
     elif source.hub is not None:
+        _refuse(spec, "a set with fields", "lines")
         repair = "use a local copy: a .jsonl, .csv or .parquet file, or hf:./FOLDER"
         if source.built_in is not None:
             repair = f"use a local file, such as {spec.source}@path/{spec.source}.jsonl"
@@ -173,7 +174,10 @@ def _given_texts(spec: DomainSpec) -> list[Text]:
 def _refuse(spec: DomainSpec, what: str, *settings: str) -> None:
     for setting in settings:
         if getattr(spec, setting):
-            raise UsageError(f"domain {spec.name!r}: {setting} is given, but the source is {what}; leave it out")
+            raise UsageError(
+                f"domain {spec.name!r}: {setting} is given, but the source is {what}; leave it out, or give "
+                "each domain its own settings in a file (--domains)"
+            )
 
 
 def _is_plain(file: Path) -> bool:

@@ -1,7 +1,8 @@
 """From one text to the tokens of one sample.
 
 A text goes through the tokenizer with its default special tokens and is then cut to ``max_tokens``, less the target's
-tokens where the objective reads a target; the target itself is never cut.
+tokens where the objective reads the whole target (with a foil, the first token of each answer is compared with the
+other, and neither is put in); the target itself is never cut.
 
 - ``keep="start"``: the first tokens stay, so an end token that the tokenizer appends is cut off with the rest.
 - ``keep="end"``: the last tokens stay, and the special tokens before the text (such as BOS) stay in their place.
@@ -18,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from paramscope.domains.sample import Keep, Sample, Text
-from paramscope.errors import UsageError
+from paramscope.errors import UnfitError, UsageError
 from paramscope.wording import one_line, quoted
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def tokenise(
     Args:
         text: the text.
         tokenizer: a tokenizer of the library ``transformers``.
-        max_tokens: the most tokens of text and target together.
+        max_tokens: the most tokens of the input.
         keep: which end of a long text stays.
         chat: whether the text is the user's message in the tokenizer's chat template.
         uses_target: whether the objective reads the target.
@@ -50,7 +51,7 @@ def tokenise(
         The sample, or ``None`` for a text of which the tokenizer leaves no token.
 
     Raises:
-        UsageError: when a target or foil is missing or has no tokens, or there is no room for a token of the text.
+        UnfitError: when a target or foil is missing or has no tokens, or there is no room for a token of the text.
     """
     plain = token_ids(tokenizer, text.text)
     if not plain:
@@ -59,7 +60,8 @@ def tokenise(
     before = token_ids(tokenizer, prompt) if chat else plain
     target = _answer(text, text.target, "target", tokenizer, prompt, before) if uses_target else ()
     foil = _answer(text, text.foil, "foil", tokenizer, prompt, before) if uses_foil else ()
-    room = max_tokens - len(target)
+    inside = () if uses_foil else target
+    room = max_tokens - len(inside)
     full = before if chat else token_ids(tokenizer, text.text, special=True)
     ids: list[int] | None = full
     if len(full) > room and chat:
@@ -67,11 +69,9 @@ def tokenise(
     elif len(full) > room:
         ids = _cut(full, room, _leading(full, plain), keep)
     if ids is None:
-        beside = f"the target ({len(target)} tokens) and " if target else ""
+        beside = f"the target ({len(target)} tokens) and " if inside else ""
         what = "the chat template" if chat else "special tokens"
-        raise UsageError(
-            f"{text.origin}: {max_tokens} tokens leave no room for text beside {beside}{what}; raise --max-tokens"
-        )
+        raise UnfitError(f"{text.origin}: {max_tokens} tokens leave no room for text beside {beside}{what}")
     return Sample(text, tuple(ids), target, foil, len(full))
 
 
@@ -94,14 +94,14 @@ def _answer(
     text: Text, answer: str | None, what: str, tokenizer: PreTrainedTokenizerBase, prompt: str, before: list[int]
 ) -> tuple[int, ...]:
     if answer is None:
-        raise UsageError(f"{text.origin}: the row has no {what}, but the objective reads one; give --{what}")
+        raise UnfitError(f"{text.origin}: the row has no {what}, but the objective reads one")
     # By itself, " yes" becomes "▁" and "▁yes" in Llama's tokenizer, as if two blanks stood before it; then the first
     # token of every answer is the same, and the difference of two answers' logits is zero.
     ids = token_ids(tokenizer, prompt + answer)
     ids = ids[len(before) :] if ids[: len(before)] == before else []
     ids = ids or token_ids(tokenizer, answer)
     if not ids:
-        raise UsageError(f"{text.origin}: the {what} {quoted(answer)} has no tokens; expected one or more")
+        raise UnfitError(f"{text.origin}: the {what} {quoted(answer)} has no tokens")
     return tuple(ids)
 
 

@@ -13,7 +13,8 @@ import torch
 from torch.nn import functional
 
 from paramscope.domains.sample import Sample
-from paramscope.errors import UsageError
+from paramscope.errors import UnfitError
+from paramscope.wording import quoted
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Objective:
         name: on the command line.
         uses_target: whether samples need a target.
         uses_foil: whether samples need a foil.
-        read: from a sample to its reading.
+        read: from a sample to its reading; raises ``UnfitError`` where there is none.
         evaluate: from logits ``[B, K, V]`` and the readings to D ``[B]`` and the token it looks at ``[B]`` (the first
             of several). Rows of K beyond a reading's own positions repeat its last one.
     """
@@ -72,9 +73,7 @@ def _target_positions(sample: Sample) -> Reading:
 def _all_positions(sample: Sample) -> Reading:
     ids = sample.token_ids
     if len(ids) < 2:
-        raise UsageError(
-            f"sample {sample.text.origin or sample.text.text!r} has one token, mean-logprob needs two; leave it out"
-        )
+        raise UnfitError(f"{sample.text.origin or repr(sample.text.text)}: one token, mean-logprob needs two")
     return Reading(ids[:-1], tuple(range(len(ids) - 1)), ids[1:])
 
 
@@ -103,9 +102,9 @@ def _mean_logprob(logits: torch.Tensor, readings: Sequence[Reading]) -> tuple[to
 def _two_answers(sample: Sample) -> Reading:
     target, foil = sample.target_ids[0], sample.foil_ids[0]
     if target == foil:
-        raise UsageError(
-            f"sample {sample.text.origin or sample.text.text!r}: target {sample.text.target!r} and foil "
-            f"{sample.text.foil!r} begin with the same token, so their logits are equal; give others"
+        raise UnfitError(
+            f"{sample.text.origin or repr(sample.text.text)}: target {quoted(sample.text.target, 40)} and foil "
+            f"{quoted(sample.text.foil, 40)} begin with the same token, so their logits are equal"
         )
     return Reading(sample.token_ids, (len(sample.token_ids) - 1,), (target,), foil)
 

@@ -98,7 +98,7 @@ def _lying(
 ) -> tuple[tuple[float, float], Iterator[Markup]]:
     layers, domains = values.shape
     width = 900.0
-    left = 16 + min(160.0, max(text_width(name, _FONT) for name in names))
+    left = 16 + min(160.0, max(text_width(name, _FONT) for name in (*names, "layer")))
     across = min((width - left - 4) / layers, 90.0)
     down = 24.0
     bottom = 4 + down * domains
@@ -132,7 +132,7 @@ def _upright(
     across = min((width - left - 4) / domains, 70.0)
     down = 20.0 if layers <= 40 else 17.0
     room = 118.0
-    top = 12 + min(room, max(text_width(name, _FONT) for name in names))
+    top = 12 + min(room, max(text_width(name, _FONT) for name in (*names, "layer")))
     bottom = top + down * layers
 
     def cells() -> Iterator[Markup]:

@@ -44,6 +44,7 @@ class DomainRecord(_Record):
     rows: int
     empty: int
     duplicates: int
+    unfit: int = Field(default=0, description="rows that the objective cannot read")
     truncated: int
     sha256: list[str] = Field(description="of each sample's token ids, in the order of samples.parquet")
 
