@@ -16,7 +16,7 @@ from torch import nn
 from paramscope.domains import DomainSpec
 from paramscope.engine.measure import Progress, measure
 from paramscope.engine.selfcheck import self_check
-from paramscope.errors import RunError, UsageError
+from paramscope.errors import ParamscopeError, RunError, UsageError
 from paramscope.planning import Plan, make_plan
 from paramscope.recording import make_manifest, now, sample_table
 from paramscope.result.manifest import SelfCheck
@@ -24,13 +24,14 @@ from paramscope.result.profile import Profile
 from paramscope.result.store import Checkpoint, check_same, check_target, load_run
 from paramscope.result.tables import build_tables
 from paramscope.settings import Settings
-from paramscope.wording import did_you_mean, listed
+from paramscope.wording import did_you_mean, in_python, listed
 
 
 def check_plan(plan: Plan) -> SelfCheck:
     """Compare one sample with plain autograd.
 
-    The sample is the one of middle length, next to the longest one, so that padding is checked too.
+    The sample is the one of middle length, or the shortest where that is as long as the longest. It goes in next to
+    the longest, so that padding is checked too.
 
     Args:
         plan: of the run.
@@ -43,9 +44,11 @@ def check_plan(plan: Plan) -> SelfCheck:
     """
     names = [f"{domain.name}, sample {i}" for domain in plan.domains for i in range(len(domain.samples))]
     order = sorted(range(len(names)), key=lambda i: len(plan.readings[i].input_ids))
-    middle, longest = order[(len(order) - 1) // 2], order[-1]
-    checked = [plan.readings[middle], plan.readings[longest]]
-    return self_check(plan.opened.model, plan.blocks, checked, plan.objective, names[middle])
+    chosen, longest = order[(len(order) - 1) // 2], order[-1]
+    if len(plan.readings[chosen].input_ids) == len(plan.readings[longest].input_ids):
+        chosen = order[0]
+    checked = [plan.readings[chosen], plan.readings[longest]]
+    return self_check(plan.opened.model, plan.blocks, checked, plan.objective, names[chosen])
 
 
 def run_plan(
@@ -128,6 +131,21 @@ def profile(
         UsageError: wrong use or input; says what to mend.
         CheckError: the engine is not exact for this model.
     """
+    with _worded_for_python():
+        return _profile(model, domains, tokenizer, revision, output, overwrite, resume, progress, settings)
+
+
+def _profile(
+    model: str | os.PathLike[str] | nn.Module,
+    domains: Mapping[str, Any],
+    tokenizer: Any,
+    revision: str | None,
+    output: str | os.PathLike[str] | None,
+    overwrite: bool,
+    resume: bool,
+    progress: Progress | None,
+    settings: dict[str, Any],
+) -> Profile:
     known = [field.name for field in dataclasses.fields(Settings)]
     for name in settings:
         if name not in known:
@@ -188,6 +206,20 @@ def _specs(domains: Mapping[str, Any]) -> list[DomainSpec]:
 
 
 @contextlib.contextmanager
+def _worded_for_python() -> Iterator[None]:
+    """Let errors name arguments rather than flags.
+
+    Raises:
+        ParamscopeError: as it came, in other words.
+    """
+    try:
+        yield
+    except ParamscopeError as error:
+        error.args = (in_python(str(error)),)
+        raise
+
+
+@contextlib.contextmanager
 def _memory_told() -> Iterator[None]:
     """Say what would need less memory when there is not enough; PyTorch has no class of its own for that on CPUs.
 
@@ -195,7 +227,10 @@ def _memory_told() -> Iterator[None]:
         RunError: memory ran out.
         RuntimeError: anything else, as it came.
     """
-    told = "memory ran out; fewer samples, shorter texts (--max-tokens) or a smaller --batch-size need less"
+    told = (
+        "memory ran out; begin anew (--overwrite) with fewer samples, shorter texts (--max-tokens) or a smaller "
+        "--batch-size"
+    )
     try:
         yield
     except (MemoryError, torch.OutOfMemoryError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -63,3 +64,16 @@ def listed(names: Iterable[object], most: int = 12) -> str:
     ]
     rest = len(shown) - most
     return ", ".join(shown[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def in_python(message: str) -> str:
+    """Reword a message that names flags of the command line for a caller from Python.
+
+    Args:
+        message: such as ``raise --max-tokens``.
+
+    Returns:
+        The message with the arguments' names in Python: ``raise max_tokens``.
+    """
+    names = re.sub(r"(?<![\w-])--([a-z][a-z-]*[a-z])", lambda flag: flag[1].replace("-", "_"), message)
+    return re.sub(r"(?<![\w-])-o\b(?= [A-Z]+\b)?", "output", names)

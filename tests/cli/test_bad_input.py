@@ -163,7 +163,7 @@ def test_output_that_is_taken(refused: Call, tiny_model: Path, texts: Path, tmp_
 
 def test_model_that_is_not_there(refused: Call, texts: Path, tmp_path: Path) -> None:
     err = refused("profile", "./no/model", "--domain", f"a={texts}", "-o", tmp_path / "run").err
-    assert "model ./no/model: no such file or folder; give a folder, a .gguf file or a hub id" in err
+    assert "model './no/model': no such file or folder; give a folder, a .gguf file or a hub id" in err
 
 
 @pytest.mark.parametrize("keep", [0, 100, 5000])
@@ -255,3 +255,35 @@ def test_token_beyond_the_vocabulary(refused: Call, broken_model: Path, write_js
     path = write_jsonl("a.jsonl", ["w1 w3"])
     err = refused("profile", broken_model, "--domain", f"a={path}", "-o", tmp_path / "run").err
     assert "a.jsonl:1: token id 5000 is beyond the model's vocabulary of 83" in err
+
+
+@pytest.mark.parametrize("place", [".", "", "/"])
+def test_show_of_a_folder_that_is_no_run(refused: Call, tmp_path: Path, place: str, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "no run folder (no run.json in it)" in refused("show", place).err
+
+
+def test_a_word_where_the_config_has_a_number(refused: Call, tiny_model: Path, texts: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model, model)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"hidden_size": "many"}))
+    err = refused("profile", model, "--domain", f"a={texts}", "--field", "text", "-o", tmp_path / "run").err
+    assert "its configuration cannot be opened (" in err
+    assert "hidden_size" in err
+
+
+def test_report_replaces_pages_only(refused: Call, call: Call, tiny_model: Path, texts: Path, tmp_path: Path) -> None:
+    run, page = tmp_path / "run", tmp_path / "page.html"
+    assert call("profile", tiny_model, "--domain", f"a={texts}", "--samples", "2", "-o", run).code == 0
+    before = (run / "run.json").read_bytes()
+    assert "is there and is no page, so it is not replaced" in refused("report", run, "-o", run / "run.json").err
+    assert (run / "run.json").read_bytes() == before
+    assert [call("report", run, "-o", page).code for _ in range(2)] == [0, 0]
+
+
+def test_hub_set_has_no_lines(refused: Call, tiny_model: Path, texts: Path, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    shutil.copy(texts, tmp_path / "set")
+    err = refused("profile", tiny_model, "--domain", f"a=hf:{tmp_path}/set", "--lines", "-o", tmp_path / "run").err
+    assert "--lines is given, but none of the domains uses it" in err

@@ -46,7 +46,7 @@ def test_tables_of_many_long_names_fit_a_terminal(call: Call, monkeypatch: pytes
     sizes = {f"department number {i} of the whole company": 2 for i in range(9)}
     make_profile(made_up_layers(3, sizes, rows=4, columns=4), sizes).save(tmp_path / "run")
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr("paramscope.cli.common._width", lambda: 80)
+    monkeypatch.setattr("paramscope.cli.common._width", lambda _: 80)
     lines = call("show", tmp_path / "run").out.splitlines()
     assert max(map(len, lines)) <= 80
     assert not any("…" in line for line in lines)

@@ -104,13 +104,13 @@ def test_settings_change_nothing_that_they_do_not_name(tiny_model: Path) -> None
             {"sample": 3},
             r"sample is no setting of a profile \(did you mean 'samples'\?\); there are samples, ",
         ),
-        ({"samples": 0}, "--samples 0 is out of range"),
-        ({"samples": True}, "--samples True is out of range"),
-        ({"seed": 1.5}, "--seed 1.5 is out of range"),
-        ({"threshold": "auto"}, "--threshold 'auto' is no positive number"),
-        ({"threshold": True}, "--threshold True is no positive number"),
-        ({"objective": "max"}, "--objective 'max' is unknown; give one of max-logit, "),
-        ({"dtype": "float16"}, "--dtype 'float16' is unknown; give one of auto, "),
+        ({"samples": 0}, "^samples 0 is out of range"),
+        ({"samples": True}, "^samples True is out of range"),
+        ({"seed": 1.5}, "^seed 1.5 is out of range"),
+        ({"threshold": "auto"}, "^threshold 'auto' is no positive number"),
+        ({"threshold": True}, "^threshold True is no positive number"),
+        ({"objective": "max"}, "^objective 'max' is unknown; give one of max-logit, "),
+        ({"dtype": "float16"}, "^dtype 'float16' is unknown; give one of auto, "),
         ({"save_scores": True}, "save_scores is given, but no folder for the run; give output"),
         ({"overwrite": True}, "overwrite is given, but no folder for the run; give output"),
         ({"resume": True}, "resume is given, but no folder for the run; give output"),
@@ -141,3 +141,87 @@ def test_names_of_the_package_are_there() -> None:
         assert getattr(paramscope, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Profiler'"):
         _ = paramscope.Profiler
+
+
+@pytest.mark.parametrize("kind", ["linear", "sequential", "t5", "nothing"])
+def test_loaded_model_that_is_no_causal_language_model_is_refused(kind: str) -> None:
+    from torch import nn
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    size = {"vocab_size": 64, "d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 2}
+    models: dict[str, Callable[[], nn.Module]] = {
+        "linear": lambda: nn.Linear(4, 4),
+        "sequential": lambda: nn.Sequential(nn.Embedding(64, 4), nn.Linear(4, 64)),
+        "t5": lambda: T5ForConditionalGeneration(T5Config(**size)),
+        "nothing": nn.Sequential,
+    }
+    with pytest.raises(paramscope.UsageError, match=r"a causal \(decoder-only\) language model is expected"):
+        paramscope.profile(models[kind](), {"ids": IDS})
+
+
+def test_errors_name_arguments_and_not_flags(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(paramscope.UsageError, match=r"^samples 0 is out of range") as raised:
+        paramscope.profile(tiny_model, {"ids": IDS}, samples=0)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(paramscope.UsageError, match=r"give another path with output$"):
+        paramscope.profile(tiny_model, {"ids": IDS}, output=tmp_path / "file")
+    assert "--" not in str(raised.value)
+
+
+def test_lazy_names_are_listed() -> None:
+    assert set(paramscope.__all__) <= set(dir(paramscope))
+
+
+def test_a_link_as_output_leads_to_its_folder(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    for name in ("there", "new"):
+        (tmp_path / name).symlink_to(tmp_path / "disk" / name)
+    (tmp_path / "disk" / "there").mkdir()
+    for name in ("there", "new"):
+        paramscope.profile(tiny_model, {"ids": IDS}, output=tmp_path / name)
+        paramscope.profile(tiny_model, {"ids": IDS}, output=tmp_path / name, overwrite=True)
+        assert (tmp_path / name).is_symlink()
+        assert (tmp_path / "disk" / name / "run.json").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "new", "there"]
+    assert sorted(path.name for path in (tmp_path / "disk").iterdir()) == ["new", "there"]
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(paramscope.UsageError, match="links lead in a circle"):
+        paramscope.profile(tiny_model, {"ids": IDS}, output=tmp_path / "circle")
+
+
+def test_weights_that_the_config_has_no_place_for_are_told(tiny_model: Path, tmp_path: Path) -> None:
+    import json
+    import shutil
+
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model, model)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
+    with_warning = paramscope.profile(model, {"ids": IDS})
+    assert "such as model.layers.3." in with_warning.manifest.warnings[-1]
+    assert "are no part of the model that config.json describes" in with_warning.manifest.warnings[-1]
+
+
+def test_layers_without_any_activation_are_told(loaded: Any) -> None:
+    import copy
+
+    import torch
+
+    model = copy.deepcopy(loaded)
+    with torch.no_grad():
+        model.lm_head.weight.zero_()
+    profile = paramscope.profile(model, {"ids": IDS})
+    assert "all activations are zero in 4 of 4 layers, such as layer 0" in profile.manifest.warnings[-1]
+
+
+def test_centred_cosines_need_two_domains(tiny_model: Path) -> None:
+    one = paramscope.profile(tiny_model, {"ids": IDS})
+    assert one.similarity().within.value.notna().all().all()
+    assert one.similarity(centred=True).within.value.isna().all().all()
+
+
+def test_unknown_grouping_is_refused(tiny_model: Path) -> None:
+    profile = paramscope.profile(tiny_model, {"ids": IDS})
+    assert len(profile.density(1e-3, by="module")) > profile.layers
+    with pytest.raises(paramscope.UsageError, match="by 'head' is unknown; give 'layer' or 'module'"):
+        profile.density(by="head")  # type: ignore[arg-type]

@@ -181,10 +181,14 @@ def test_other_arguments_are_refused_with_both_values(tmp_path: Path, layer: Lay
 
 def test_long_values_are_shortened_and_missing_ones_shown() -> None:
     with pytest.raises(UsageError) as caught:
-        check_same(Path("run"), {"domains": ["x" * 500]}, {"domains": [], "dtype": "float32"})
+        check_same(
+            Path("run"), {"a": {"text": "x" * 500}, "ids": [1, 2]}, {"a": {"text": ""}, "ids": [2, 3, 4], "dtype": "f"}
+        )
     message = str(caught.value)
-    assert "(504 characters) there, [] now" in message
-    assert 'dtype: null there, "float32" now' in message
+    assert 'xxx" there, "" now' in message
+    assert "a.text: " in message
+    assert "ids: 2 there, 3 now, 1 of them the same" in message
+    assert 'dtype: null there, "f" now' in message
     assert len(message) < 300
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -57,7 +58,7 @@ def console(*, quiet: bool = False) -> Console:
     """Where talk and progress go: stderr. Nothing in a text is markup."""
     from rich.console import Console
 
-    return Console(stderr=True, quiet=quiet, highlight=False, markup=False, emoji=False)
+    return Console(stderr=True, quiet=quiet, highlight=False, markup=False, emoji=False, width=_width(sys.stderr))
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -148,11 +149,9 @@ def _layer_range(layers: list[int]) -> str:
 def _stdout() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False, width=_width())
+    return Console(highlight=False, markup=False, emoji=False, width=_width(sys.stdout))
 
 
-def _width() -> int | None:
-    """The terminal's width (None); a pipe has none to fit, and a table must not be cut there."""
-    import sys
-
-    return None if sys.stdout.isatty() else 200
+def _width(stream: TextIO) -> int | None:
+    """The terminal's width (None); a pipe has none to fit, and neither a table nor a warning must be cut there."""
+    return None if stream.isatty() else 200 if stream is sys.stdout else 2000

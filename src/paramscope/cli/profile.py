@@ -162,6 +162,8 @@ def run(
                     "with --overwrite it begins anew"
                 )
             raise
+    for warning in profile.manifest.warnings[len(plan.warnings) :]:
+        talk.print(f"warning: {inert(warning)}", style="yellow")
     talk.print(f"run: {inert(output)} (measured in {profile.manifest.timings['measuring']:.0f} s)")
     return profile
 
@@ -231,6 +233,6 @@ def _specs(sources: tuple[str, ...], file: str | None, settings: dict[str, Any],
 def _batch_size(value: str) -> int | None:
     if value == "auto":
         return None
-    if not value.isdecimal() or int(value) < 1:
+    if not (value.isascii() and value.isdecimal()) or int(value) < 1:
         raise UsageError(f"--batch-size {value!r} is no number of samples; give a whole number of at least 1, or auto")
     return int(value)

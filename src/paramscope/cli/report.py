@@ -46,6 +46,8 @@ def write_report(run: str | Path, output: str | Path | None = None) -> Path:
     path = Path(output) if output else Path(run) / "report.html"
     if os.path.isdir(path):
         raise UsageError(f"output {path} is a folder, a file is expected; give one such as {path / 'report.html'}")
+    if os.path.isfile(path) and not _is_page(path):
+        raise UsageError(f"output {path} is there and is no page, so it is not replaced; give another with -o")
     page = render_report(Profile.load(run))
     part = path.with_name(path.name + ".part")
     try:
@@ -55,3 +57,8 @@ def write_report(run: str | Path, output: str | Path | None = None) -> Path:
     except OSError as error:
         raise UsageError(f"output {path} cannot be written ({error.strerror}); give another with -o") from error
     return path
+
+
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(15).lower() in (b"<!doctype html>", b"")

@@ -12,7 +12,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from paramscope.errors import UsageError
-from paramscope.wording import one_line
+from paramscope.wording import one_line, quoted
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _HUB_FILES = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
@@ -61,7 +61,9 @@ def locate_model(model: str, revision: str | None = None) -> ModelFiles:
             raise UsageError(f"--revision {revision} is for models of the hub, {model} is on this disk; leave it out")
         return _gguf_file(path) if path.is_file() else _folder(path)
     if path.suffix == ".gguf" or not _HUB_ID.fullmatch(model):
-        raise UsageError(f"model {model}: no such file or folder; give a folder, a .gguf file or a hub id (owner/name)")
+        raise UsageError(
+            f"model {quoted(model, 120)}: no such file or folder; give a folder, a .gguf file or a hub id (owner/name)"
+        )
     return _folder(_download(model, revision))
 
 

@@ -49,12 +49,14 @@ class OpenModel:
         name: the hub id, or the name of the folder, file or class.
         revision: on the hub.
         files: SHA-256 by file name.
+        warnings: one sentence each.
     """
 
     model: nn.Module
     name: str
     revision: str | None
     files: dict[str, str]
+    warnings: tuple[str, ...] = ()
 
     @functools.cached_property
     def device(self) -> torch.device:
@@ -132,11 +134,18 @@ def load(located: LocatedModel, *, dtype: str = "auto", device: str = "auto") ->
     wanted: torch.dtype | str = DTYPES.get(dtype, "auto")
     if dtype == "auto" and (place.type == "cpu" or located.files.gguf):
         wanted = torch.float32
-    model = _load_weights(located, wanted).to(place).eval()
+    model, unused = _load_weights(located, wanted)
+    model = model.to(place).eval()
     check_finite(model)
     check_causal(model)
     digests = {path.name: hash_file(path) for path in located.files.all}
-    return OpenModel(model, located.name, located.revision, digests)
+    warnings: tuple[str, ...] = ()
+    if unused:
+        warnings = (
+            f"{len(unused)} weights of the files, such as {unused[0]}, are no part of the model that config.json "
+            "describes and are not measured",
+        )
+    return OpenModel(model, located.name, located.revision, digests, warnings)
 
 
 def adopt(model: nn.Module) -> OpenModel:
@@ -174,11 +183,12 @@ def _load_tokenizer(model: str, files: ModelFiles) -> Any:
 
 
 def _load_config(model: str, files: ModelFiles) -> Any:
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoConfig
 
     try:
         config = AutoConfig.from_pretrained(files.folder, trust_remote_code=False, **_gguf_argument(files))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, StrictDataclassError) as error:
         raise UsageError(
             f"model {model}: its configuration cannot be opened ({one_line(error)}); fetch it again"
         ) from error
@@ -196,9 +206,16 @@ def _kind(config: Any) -> str:
     return str((config.architectures or [config.model_type])[0])
 
 
-def _load_weights(located: LocatedModel, dtype: torch.dtype | str) -> nn.Module:
+def _load_weights(located: LocatedModel, dtype: torch.dtype | str) -> tuple[nn.Module, list[str]]:
+    """The model, and the names of weights that it has no place for.
+
+    Raises:
+        UsageError: the weights cannot be read or do not fit.
+    """
     from transformers import AutoModelForCausalLM
 
+    # The grouped products of mixture-of-experts layers take no float64.
+    experts = {"experts_implementation": "eager"} if dtype == torch.float64 else {}
     name, kind = f"model {located.name}", _kind(located.config)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -207,6 +224,7 @@ def _load_weights(located: LocatedModel, dtype: torch.dtype | str) -> nn.Module:
             dtype=dtype,
             trust_remote_code=False,
             output_loading_info=True,
+            **experts,
             **_gguf_argument(located.files),
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -222,7 +240,7 @@ def _load_weights(located: LocatedModel, dtype: torch.dtype | str) -> nn.Module:
         raise UsageError(
             f"{name} ({kind}) lacks weights of a causal language model, {missing[0]}{more}; give a complete one"
         )
-    return model
+    return model, sorted(info["unexpected_keys"])
 
 
 def check_finite(model: nn.Module) -> None:
@@ -250,15 +268,22 @@ def check_causal(model: nn.Module) -> None:
         UsageError: it has no logits ``[1, tokens, vocabulary]``, or they are not causal.
     """
     expected = "a causal (decoder-only) language model is expected"
-    device = next(model.parameters()).device
-    with torch.no_grad(), evaluation_mode(model):
-        outputs = [model(input_ids=torch.tensor([[1, 2, 3, last]], device=device)) for last in (4, 5)]
+    first = next(model.parameters(), None)
+    if first is None:
+        raise UsageError(f"{type(model).__name__} has no weights; {expected}")
+    try:
+        with torch.no_grad(), evaluation_mode(model):
+            outputs = [model(input_ids=torch.tensor([[1, 2, 3, last]], device=first.device)) for last in (4, 5)]
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise UsageError(
+            f"{type(model).__name__} cannot be called with input_ids ({one_line(error)}); {expected}"
+        ) from error
     logits = [output.logits for output in outputs if isinstance(getattr(output, "logits", None), torch.Tensor)]
     if len(logits) < len(outputs) or logits[0].dim() != 3:
         raise UsageError(f"{type(model).__name__} returns no next-token logits; {expected}")
-    first, second = (value[:, :3].double() for value in logits)
+    before, after = (value[:, :3].double() for value in logits)
     tolerance = 1e-2 if logits[0].dtype.itemsize < 4 else 1e-4
-    if (first - second).abs().max() > tolerance * first.abs().max():
+    if (before - after).abs().max() > tolerance * before.abs().max():
         raise UsageError(f"{type(model).__name__} looks at later tokens, so it is an encoder; {expected}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from paramscope.errors import UsageError
 from paramscope.result.manifest import read_manifest
+from paramscope.wording import listed
 
 MANIFEST = "run.json"
 
@@ -23,9 +25,22 @@ RUN_FILES = frozenset(
 """All that a run's folder holds; with anything else in it, it is not replaced."""
 
 
+def resolved(run: str | os.PathLike[str]) -> Path:
+    """A run's folder without symbolic links, so that what is moved into place lands where they point.
+
+    Raises:
+        UsageError: the links lead in a circle.
+    """
+    try:
+        return Path(run).resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a circle, before Python 3.13
+        raise UsageError(f"output {run} cannot be made (its links lead in a circle); give another with -o") from error
+
+
 def unfinished_folder(run: Path) -> Path:
     """Where a run grows until it is complete."""
-    return run.with_name(run.name + ".unfinished")
+    run = run.absolute()
+    return run.parent / (run.name + ".unfinished")
 
 
 def check_target(run: Path, *, overwrite: bool, resume: bool) -> None:
@@ -102,14 +117,31 @@ def check_same(run: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     Raises:
         UsageError: they differ; both values are shown.
     """
-    different = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
-    if different:
-        shown = "; ".join(f"{key}: {_short(before.get(key))} there, {_short(now.get(key))} now" for key in different)
+    shown = "; ".join(_differences("", before, now))
+    if shown:
         raise UsageError(
             f"{run} was made with other arguments ({shown}); give the same ones, --overwrite, or another folder"
         )
 
 
+def _differences(name: str, before: Any, now: Any) -> list[str]:
+    """What differs between two trees of JSON values, one phrase each."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return [
+            phrase
+            for key in sorted({*before, *now})
+            for phrase in _differences(f"{name}.{key}" if name else key, before.get(key), now.get(key))
+        ]
+    if before == now:
+        return []
+    if isinstance(before, list) and isinstance(now, list):
+        common = len({*map(json.dumps, before)} & {*map(json.dumps, now)})
+        return [f"{name}: {len(before)} there, {len(now)} now, {common} of them the same"]
+    return [f"{name}: {_short(before)} there, {_short(now)} now"]
+
+
 def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{{listed(value, 4)}}}"
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:60] + f"... ({len(text)} characters)"
+    return text if len(text) <= 80 else f"{text[:40]}...{text[-30:]}"

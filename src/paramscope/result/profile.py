@@ -132,8 +132,10 @@ class Profile:
             Shares between 0 and 1, domains as columns.
 
         Raises:
-            UsageError: the threshold is not a positive number.
+            UsageError: the threshold is not a positive number, or ``by`` is neither.
         """
+        if by not in ("layer", "module"):
+            raise UsageError(f"by {by!r} is unknown; give 'layer' or 'module'")
         threshold = self._checked(threshold)
         keys = ["layer"] if by == "layer" else ["layer", "module"]
         table = self.tables.activation[["layer", "module", "domain"]].copy()
@@ -214,7 +216,8 @@ class Profile:
             centred: subtract the mean over all samples of the normalised activations first.
 
         Returns:
-            Means over pairs of different samples.
+            Means over pairs of different samples. Centred cosines of a single domain are NaN: the mean would be its
+            own, and would push the pairs of n samples to -1/(n-1), however alike they are.
         """
         means = self._pair_means(centred)
         names = self.domains
@@ -238,8 +241,19 @@ class Profile:
         return pd.DataFrame(values, index=self.domains, columns=self.domains)
 
     def sample_cosines(self, layer: int, *, centred: bool = False) -> NDArray[np.float64]:
-        """LLMDcos of all pairs of samples in one layer, ``[N, N]``, in the order of ``samples``."""
-        return (centred_cosines if centred else cosines)(self.tables.gram[layer])
+        """LLMDcos of all pairs of samples in one layer, ``[N, N]``, in the order of ``samples``.
+
+        Args:
+            layer: which.
+            centred: as in ``similarity``.
+
+        Returns:
+            The cosines; NaN for samples without activation.
+        """
+        gram = self.tables.gram[layer]
+        if not centred:
+            return cosines(gram)
+        return centred_cosines(gram) if len(self.domains) > 1 else np.full_like(gram, np.nan)
 
     @functools.cache  # noqa: B019 - a profile is immutable and lives as long as its numbers are wanted
     def _pair_means(self, centred: bool) -> list[PairMeans]:

@@ -20,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 from paramscope.errors import UsageError
 from paramscope.result.layer import LayerResult
 from paramscope.result.manifest import Manifest, read_manifest
-from paramscope.result.place import MANIFEST, check_same, check_target, making, unfinished_folder
+from paramscope.result.place import MANIFEST, check_same, check_target, making, resolved, unfinished_folder
 from paramscope.result.tables import Tables, read_tables, write_tables
 
 
@@ -40,7 +40,7 @@ def load_run(run: Path) -> tuple[Manifest, Tables]:
     if not os.path.isfile(run / MANIFEST):
         if os.path.isdir(unfinished_folder(run)):
             raise UsageError(f"the run {run} is not finished; run the same 'paramscope profile' again with --resume")
-        if run.name.endswith(".unfinished"):
+        if run.name.endswith(".unfinished") and os.path.isdir(run):
             raise UsageError(f"{run} is an unfinished run; run its 'paramscope profile' again with --resume")
         raise UsageError(f"{run} is no run folder (no {MANIFEST} in it); 'paramscope profile ... -o {run}' makes one")
     return read_manifest(run / MANIFEST), read_tables(run)
@@ -65,7 +65,7 @@ class Checkpoint:
             UsageError: the folder cannot be made, another process works there, or the run there was made with other
                 arguments.
         """
-        self._run = run
+        self._run = run = resolved(run)
         self.folder = unfinished_folder(run)
         with making(run):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -194,6 +194,7 @@ def save_run(run: Path, manifest: Manifest, tables: Tables, *, overwrite: bool) 
         UsageError: the path is taken or cannot be made.
     """
     check_target(run, overwrite=overwrite, resume=False)
+    run = resolved(run)
     aside = run.with_name(f".{run.name}.{os.getpid()}")
     with making(run):
         run.parent.mkdir(parents=True, exist_ok=True)
