@@ -148,7 +148,7 @@ def test_loaded_model_that_is_no_causal_language_model_is_refused(kind: str) -> 
     from torch import nn
     from transformers import T5Config, T5ForConditionalGeneration
 
-    size = {"vocab_size": 64, "d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 2}
+    size: dict[str, Any] = {"vocab_size": 64, "d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 2}
     models: dict[str, Callable[[], nn.Module]] = {
         "linear": lambda: nn.Linear(4, 4),
         "sequential": lambda: nn.Sequential(nn.Embedding(64, 4), nn.Linear(4, 64)),
