@@ -6,7 +6,7 @@ RUN ?= demo-run
 # What make installed last; newer project files make it install again, otherwise nothing is fetched.
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test bench example clean
+.PHONY: demo test bench example clean architectures
 
 demo: $(STAMP)
 	$(BIN)/paramscope demo -o $(RUN) --resume
@@ -19,6 +19,10 @@ test: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.cost
+
+# The table of architectures, from tiny models measured against the reference.
+architectures: $(STAMP)
+	$(BIN)/python -m tests.engine.table > docs/architectures.md
 
 # The README's picture and numbers, from the run of `make demo`.
 example: demo

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from paramscope.domains import Domain, DomainSpec, check_names, draw_domain
-from paramscope.engine.batches import MicroBatch, pads, plan_batches
+from paramscope.engine.batches import MicroBatch, plan_batches
 from paramscope.engine.estimate import TOKENS_PER_BATCH, MemoryEstimate, estimate_memory, logit_rows
 from paramscope.engine.objectives import OBJECTIVES, Objective, Reading
 from paramscope.engine.reduce import Reduction
 from paramscope.errors import UsageError
-from paramscope.models.blocks import Block, find_blocks, unmeasured_weights
-from paramscope.models.open import OpenModel, adopt, choose_device, load, locate, max_positions
+from paramscope.models.blocks import Block, find_structure, unmeasured_weights
+from paramscope.models.open import OpenModel, adopt, choose_device, load, locate, max_positions, vocabulary
 from paramscope.result.profile import PAPER_THRESHOLD
 from paramscope.settings import Settings
 
@@ -36,6 +36,7 @@ class Plan:
         objective: D.
         readings: what the objective reads of each sample, in the samples' order.
         batches: the micro-batches.
+        alone: whether each sample goes through the model by itself.
         reduction: how samples are put together.
         memory: estimated.
         arguments: all that the result depends on, for the manifest and for ``--resume``.
@@ -50,6 +51,7 @@ class Plan:
     objective: Objective
     readings: Sequence[Reading]
     batches: Sequence[MicroBatch]
+    alone: bool
     reduction: Reduction
     memory: MemoryEstimate
     arguments: dict[str, Any]
@@ -126,17 +128,24 @@ def make_plan(
         opened = adopt(model)
     else:
         opened = load(located, dtype=settings.dtype, device=settings.device)
-    blocks = find_blocks(opened.model)
+    structure = find_structure(opened.model)
+    blocks = structure.blocks
     warnings += [*opened.warnings, *_warn_of_unmeasured(blocks)]
-    vocabulary = _check_tokens(opened.model, domains)
+    tokens_known = vocabulary(opened.model)
+    _check_tokens(tokens_known, domains)
+    # Many models compute parts in float32 whatever their weights are, and those round otherwise beside other samples or
+    # over a longer row: by 1e-7, a hundred times what float64 is asked for.
+    usual = 1 if structure.dtype == torch.float64 else None
+    batch_size = 1 if structure.routes else settings.batch_size or usual
+    if structure.routes and settings.batch_size not in (None, 1):
+        warnings.append("this model routes tokens to experts, so its samples go one at a time; batch_size is not used")
     membership = [place for place, domain in enumerate(domains) for _ in domain.samples]
     batches, order = plan_batches(
         readings,
         membership,
-        batch_size=settings.batch_size,
+        batch_size=batch_size,
         tokens=TOKENS_PER_BATCH,
-        logit_rows=logit_rows(vocabulary),
-        pad=pads(opened.dtype),
+        logit_rows=logit_rows(tokens_known),
     )
     exact = sorted({PAPER_THRESHOLD, *([settings.threshold] if settings.threshold else [])})
     reduction = Reduction(
@@ -154,6 +163,7 @@ def make_plan(
         objective=objective,
         readings=readings,
         batches=batches,
+        alone=batch_size == 1,
         reduction=reduction,
         memory=estimate_memory(opened.model, blocks, batches, reduction),
         arguments=_arguments(opened, specs, domains, settings, revision),
@@ -203,25 +213,23 @@ def _warn_of_unmeasured(blocks: Sequence[Block]) -> list[str]:
     if not names:
         return []
     return [
-        f"{len(names)} weights of the layers belong to no linear module and are not measured, such as {names[0]}; "
+        f"{len(names)} weights of the layers, such as {names[0]}, multiply no activations (convolutions, for example) "
+        "and are not measured; "
         "densities and cosines are those of the linear weights alone"
     ]
 
 
-def _check_tokens(model: nn.Module, domains: Sequence[Domain]) -> int:
-    """The size of the vocabulary; token ids beyond it are refused.
+def _check_tokens(known: int, domains: Sequence[Domain]) -> None:
+    """Refuse token ids that the model does not know.
 
     Raises:
         UsageError: there is one.
     """
-    getter = getattr(model, "get_input_embeddings", None)
-    vocabulary = int(getattr(getter() if callable(getter) else None, "num_embeddings", 0))
     for domain in domains:
         for sample in domain.samples:
             largest = max((*sample.token_ids, *sample.target_ids, *sample.foil_ids))
-            if vocabulary and largest >= vocabulary:
+            if known and largest >= known:
                 raise UsageError(
                     f"domain {domain.name!r}, {sample.text.origin or 'a sample'}: token id {largest} is beyond the "
-                    f"model's vocabulary of {vocabulary}; use the model's own tokenizer"
+                    f"model's vocabulary of {known}; use the model's own tokenizer"
                 )
-    return vocabulary

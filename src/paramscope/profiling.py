@@ -30,8 +30,8 @@ from paramscope.wording import did_you_mean, in_python, listed
 def check_plan(plan: Plan) -> SelfCheck:
     """Compare one sample with plain autograd.
 
-    The sample is the one of middle length, or the shortest where that is as long as the longest. It goes in next to
-    the longest, so that padding is checked too.
+    The sample is the one of middle length, or the shortest where that is as long as the longest. Where
+    samples go together, it goes in next to the longest, so that padding is checked too.
 
     Args:
         plan: of the run.
@@ -47,7 +47,7 @@ def check_plan(plan: Plan) -> SelfCheck:
     chosen, longest = order[(len(order) - 1) // 2], order[-1]
     if len(plan.readings[chosen].input_ids) == len(plan.readings[longest].input_ids):
         chosen = order[0]
-    checked = [plan.readings[chosen], plan.readings[longest]]
+    checked = [plan.readings[chosen], *([plan.readings[longest]] if not plan.alone else [])]
     return self_check(plan.opened.model, plan.blocks, checked, plan.objective, names[chosen])
 
 

@@ -24,7 +24,8 @@ class Settings:
         dtype: that the model runs in, one of ``DTYPE_NAMES``; ``auto`` is float32 on the CPU and the model's own on a
             GPU.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        batch_size: samples that go through the model together; None chooses. Changes nothing but rounding.
+        batch_size: samples that go through the model together; None chooses. Changes nothing but rounding. Models with
+            experts take one at a time, models in float64 too unless it is given.
         threshold: gamma that pictures use by default; None takes the pooled median of the run's activations.
         seed: of the draw and the bootstrap.
         save_scores: also keep the mean activation of every weight.

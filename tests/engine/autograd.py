@@ -86,7 +86,13 @@ class Reference:
         return np.concatenate([a[samples].mean(0).ravel() for a in self.layers[layer].values()])
 
 
-def reference(model: Any, blocks: str, cases: Sequence[Case], objective: str = "max-logit") -> Reference:
+def reference(
+    model: Any,
+    blocks: str,
+    cases: Sequence[Case],
+    objective: str = "max-logit",
+    bare: Mapping[str, bool] | None = None,
+) -> Reference:
     """Measure every sample by itself on a float64 copy of the model.
 
     Args:
@@ -94,38 +100,59 @@ def reference(model: Any, blocks: str, cases: Sequence[Case], objective: str = "
         blocks: dotted path of its list of blocks.
         cases: the samples.
         objective: by name.
+        bare: see ``linear_weights``.
+
+    Returns:
+        All activations.
     """
     own = copy.deepcopy(model).double().eval()
+    if hasattr(own, "config"):
+        own.config.use_cache = False
     layers: list[dict[str, list[NDArray[np.float64]]]] = []
     values = []
-    modules = [linear_modules(block) for block in own.get_submodule(blocks)]
+    weights = [linear_weights(block, bare) for block in own.get_submodule(blocks)]
     for case in cases:
         own.zero_grad(set_to_none=True)
         ids = case.ids + (case.target if objective == "target-logprob" else ())
         value = OBJECTIVES[objective](own(input_ids=torch.tensor([ids])).logits[0], case)
         value.backward()
         values.append(value.item())
-        layers = layers or [{name: [] for name in block} for block in modules]
-        for layer, block in zip(layers, modules, strict=True):
-            for name, module in block.items():
-                layer[name].append(_activation(module))
+        layers = layers or [{name: [] for name in block} for block in weights]
+        for layer, block in zip(layers, weights, strict=True):
+            for name, (weight, transposed) in block.items():
+                layer[name].append(_activation(weight, transposed))
     return Reference([{name: np.stack(a) for name, a in layer.items()} for layer in layers], values)
 
 
-def linear_modules(block: nn.Module) -> dict[str, nn.Module]:
-    """The linear maps of a block."""
-    return {
-        name: part
-        for name, part in block.named_modules()
-        if isinstance(part, nn.Linear) or type(part).__name__ == "Conv1D"
-    }
+def linear_weights(block: nn.Module, bare: Mapping[str, bool] | None = None) -> dict[str, tuple[nn.Parameter, bool]]:
+    """The linear weights of a block, and whether each is kept as ``[..., in, out]``.
+
+    Args:
+        block: of the model.
+        bare: weights that no linear module holds, by the end of their names; whether they are transposed.
+
+    Returns:
+        In the order of the module tree.
+    """
+    found: dict[str, tuple[nn.Parameter, bool]] = {}
+    for path, module in block.named_modules():
+        for attribute, parameter in module.named_parameters(recurse=False):
+            name = f"{path}.{attribute}".lstrip(".")
+            conv = type(module).__name__ == "Conv1D"
+            ends = [end for end in bare or {} if name == end or name.endswith("." + end)]
+            if attribute == "weight" and (isinstance(module, nn.Linear) or conv):
+                found[path] = (parameter, conv)
+            elif ends:
+                found[name.removesuffix(".weight")] = (parameter, (bare or {})[ends[0]])
+    return found
 
 
-def _activation(module: nn.Module) -> NDArray[np.float64]:
-    weight: Any = module.weight
+def _activation(weight: nn.Parameter, transposed: bool) -> NDArray[np.float64]:
+    """``|w g|`` as ``[rows, columns]``; the maps of a stack one below the other."""
     gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
     activation = (weight * gradient).abs().detach().numpy()
-    return activation.T if type(module).__name__ == "Conv1D" else activation
+    activation = np.swapaxes(activation, -1, -2) if transposed else activation
+    return activation.reshape(-1, activation.shape[-1])
 
 
 def drawn(profile: Profile, given: Mapping[str, Sequence[Sequence[int]]]) -> list[Case]:

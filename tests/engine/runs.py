@@ -17,15 +17,13 @@ from paramscope.result.profile import Profile
 from paramscope.settings import Settings
 
 
-def plan_of(
-    model: nn.Module, given: Mapping[str, Sequence[Any]], tokenizer: Any = None, *, pad: bool = True, **settings: Any
-) -> Plan:
-    """The plan of a run, padded in float64 too: tiny models take their softmax in the weights' own type."""
+def plan_of(model: nn.Module, given: Mapping[str, Sequence[Any]], tokenizer: Any = None, **settings: Any) -> Plan:
+    """The plan of a run, with samples together in float64 too: tiny models compute in the weights' own type."""
     specs = [DomainSpec(name, source) for name, source in given.items()]
     plan = make_plan(model, specs, Settings(**settings), tokenizer=tokenizer)
     membership = [place for place, domain in enumerate(plan.domains) for _ in domain.samples]
     batches, _ = plan_batches(
-        plan.readings, membership, batch_size=plan.settings.batch_size, tokens=4096, logit_rows=4096, pad=pad
+        plan.readings, membership, batch_size=plan.settings.batch_size, tokens=4096, logit_rows=4096
     )
     return dataclasses.replace(plan, batches=batches)
 

@@ -55,9 +55,8 @@ def test_amount_of_padding_changes_nothing(padding: str) -> None:
             once.head()
             totals.append([once.values[0]])
             for layer in range(len(blocks) - 1, -1, -1):
-                for pair in once.backward(layer).values():
-                    assert pair[0] is not None
-                    inputs, gradients = (part[0] for part in pair[0])
+                for ((pair,),) in once.backward(layer).values():
+                    inputs, gradients = (part[0] for part in pair)
                     totals[-1].append(float((gradients.T @ inputs).abs().sum()))
     np.testing.assert_allclose(totals[1:], [totals[0]] * 2, rtol=1e-11)
 

@@ -17,7 +17,6 @@ from paramscope.result.place import unfinished_folder
 from paramscope.result.profile import Profile
 from tests.engine.architectures import random_ids, tiny_model
 from tests.engine.autograd import assert_same_tables
-from tests.engine.runs import plan_of
 
 GIVEN = {"a": random_ids([9, 3, 12, 6, 5]), "b": random_ids([7, 2, 10], seed=1)}
 SETTINGS: dict[str, Any] = {"batch_size": 3, "threshold": 1e-3}
@@ -82,10 +81,9 @@ def test_progress_of_a_resumed_run_reaches_the_same_total(tmp_path: Path) -> Non
         return sum(told)
 
     interrupt(tmp_path / "run", "backward", 1)
-    batches = len(plan_of(LLAMA, GIVEN, pad=False, **SETTINGS).batches)
-    assert steps() == 2 * 3 * batches
+    assert steps() == 2 * 3 * 3
     # The forward of the one finished layer is not needed again.
-    assert steps(output=tmp_path / "run", resume=True) == 2 * 3 * batches - batches
+    assert steps(output=tmp_path / "run", resume=True) == 2 * 3 * 3 - 3
 
 
 def test_a_layer_written_without_its_state_is_computed_again(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from paramscope.errors import UsageError
-from paramscope.models.blocks import LinearWeight, count_parameters, find_blocks, unmeasured_weights
+from paramscope.models.blocks import count_parameters, find_blocks, unmeasured_weights
+from paramscope.models.weights import LinearWeight
 from tests.engine.architectures import tiny_model
 
 
@@ -42,7 +43,7 @@ def test_the_list_with_most_linear_weights_holds_the_blocks() -> None:
     blocks = find_blocks(Whole())
     assert [block.name for block in blocks] == ["deep.stack.0", "deep.stack.1", "deep.stack.2"]
     assert [(weight.name, weight.kind) for weight in blocks[0].weights] == [("inner.map", "Linear"), ("back", "Conv1D")]
-    assert [tuple(weight.matrix.shape) for weight in blocks[0].weights] == [(8, 4), (4, 8)]
+    assert [tuple(weight.matrices.shape) for weight in blocks[0].weights] == [(1, 8, 4), (1, 4, 8)]
     assert blocks[0].parameters == 64
 
 
@@ -87,16 +88,16 @@ def test_weights_that_are_not_measured_are_named() -> None:
 def test_a_conv1d_gradient_is_turned_like_its_weight_even_where_it_is_square(shape: tuple[int, int]) -> None:
     rows, columns = shape
     module = Conv1D(rows, columns)
-    weight = LinearWeight("c_proj", module)
+    weight = LinearWeight("c_proj", module, transposed=True)
     given = torch.randn(2, columns)
     module(given).sum().backward()
-    assert torch.equal(weight.matrix, module.weight.T)
+    assert torch.equal(weight.matrices[0], module.weight.T)
     assert module.weight.grad is not None
-    torch.testing.assert_close(weight.as_matrix(module.weight.grad), given.sum(0).expand(rows, columns))
+    torch.testing.assert_close(weight.as_matrices(module.weight.grad)[0], given.sum(0).expand(rows, columns))
 
 
 def test_matrix_is_a_view_of_the_weight() -> None:
     for name in ("llama", "gpt2"):
         weight = find_blocks(tiny_model(name))[0].weights[0]
-        assert weight.matrix.data_ptr() == weight.module.weight.data_ptr()
-        assert not weight.matrix.requires_grad
+        assert weight.matrices.data_ptr() == weight.parameter.data_ptr()
+        assert not weight.matrices.requires_grad

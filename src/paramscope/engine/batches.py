@@ -1,9 +1,4 @@
-"""Micro-batches: samples of like length together, padded behind.
-
-In float64 they are of one length and nothing is padded: many models compute their softmax in float32 whatever their
-weights are, and that rounds otherwise over a longer row. The difference is 1e-7 of an activation, a hundred times what
-float64 is asked for.
-"""
+"""Micro-batches: samples of like length together, padded behind."""
 
 from __future__ import annotations
 
@@ -78,11 +73,6 @@ class MicroBatch:
         return torch.tensor(rows, device=device)
 
 
-def pads(dtype: torch.dtype) -> bool:
-    """Whether samples of different lengths go together in a model of this type."""
-    return dtype != torch.float64
-
-
 def plan_batches(
     readings: Sequence[Reading],
     domains: Sequence[int],
@@ -90,7 +80,6 @@ def plan_batches(
     batch_size: int | None,
     tokens: int,
     logit_rows: int,
-    pad: bool,
 ) -> tuple[list[MicroBatch], list[int]]:
     """Sort the samples by domain and length and cut them into micro-batches.
 
@@ -103,7 +92,6 @@ def plan_batches(
         batch_size: samples a micro-batch; None cuts by the two limits below.
         tokens: most tokens, padding included, in a micro-batch of several samples.
         logit_rows: most positions whose logits a micro-batch of several samples reads.
-        pad: whether samples of different lengths may go together.
 
     Returns:
         The micro-batches, and the engine's order as indices into ``readings``.
@@ -118,7 +106,7 @@ def plan_batches(
             longest = max(len(r.input_ids) for r in (*held, reading))
             widest = max(len(r.positions) for r in (*held, reading))
             full = len(held) == batch_size if batch_size else size * longest > tokens or size * widest > logit_rows
-            if full or (not pad and len(reading.input_ids) != len(held[0].input_ids)):
+            if full:
                 batches.append(MicroBatch(tuple(held), place - len(held)))
                 held = []
         held.append(reading)

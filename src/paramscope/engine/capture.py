@@ -1,77 +1,82 @@
-"""Capture of each linear module's input and of the gradient at its output, during a block's backward."""
+"""Capture of each linear weight's input and of the gradient at its output, during a block's backward."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
-from torch import nn
 
-from paramscope.models.blocks import LinearWeight
+from paramscope.errors import CheckError
+from paramscope.models.products import Product, ProductWatch
+from paramscope.models.weights import LinearWeight
 
 Pair = tuple[torch.Tensor, torch.Tensor]
-"""A module's input ``[B, T, in]`` and the gradient at its output ``[B, T, out]``."""
+"""A map's input ``[B, T, in]`` and the gradient at its output ``[B, T, out]``; T is 0 where it was not reached."""
+
+Captured = dict[str, list[list[Pair]]]
+"""By weight name and map of its stack, one pair for each use."""
 
 
 @contextmanager
-def capture(weights: tuple[LinearWeight, ...], samples: int) -> Iterator[dict[str, list[Pair]]]:
-    """Record inputs and output gradients of a block's linear modules while it runs forward and backward once.
+def capture(weights: Sequence[LinearWeight], samples: int, tokens: int) -> Iterator[Captured]:
+    """Record inputs and output gradients of a block's linear weights while it runs forward and backward once.
 
     Args:
-        weights: the modules.
+        weights: of the block.
         samples: B, the samples in the micro-batch. Inputs flattened to ``[B * T, in]`` (OPT) are folded back.
+        tokens: T, the length of the micro-batch.
 
     Yields:
-        By module name, one pair for each time the module was used; complete after the backward.
+        The record; complete after the backward.
     """
-    captured: dict[str, list[Pair]] = {weight.name: [] for weight in weights}
-    handles = []
+    names = {id(weight.parameter): weight.name for weight in weights}
+    captured: Captured = {weight.name: [[] for _ in range(weight.stack)] for weight in weights}
 
-    def watch(name: str) -> Any:
-        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: torch.Tensor) -> torch.Tensor:
-            given = (*args, *kwargs.values())[0].detach()
+    def tell(product: Product, output: torch.Tensor) -> torch.Tensor:
+        name = names[id(product.parameter)]
+        given = product.per_map(product.inputs.detach())
+        if samples > 1 and given.shape[1] % (samples * tokens):
+            raise CheckError(
+                f"{name} sees some tokens and not others, which a trial run did not show, so samples cannot be told "
+                "apart; give --batch-size 1"
+            )
 
-            def keep(gradient: torch.Tensor) -> None:
-                pair = (_by_sample(given, samples), _by_sample(gradient.detach(), samples))
-                captured[name].append(pair)
+        def keep(gradient: torch.Tensor) -> None:
+            gradients = product.per_map(gradient.detach())
+            for place in range(product.count):
+                pair = (_by_sample(given[place], samples), _by_sample(gradients[place], samples))
+                captured[name][product.first + place].append(pair)
 
-            wanted = output.requires_grad
-            output.requires_grad_().register_hook(keep)
-            # Where nothing before it wants a gradient, as in the first block, the output is a leaf, which the block
-            # could not change in place.
-            return output if wanted else output.clone()
+        wanted = output.requires_grad
+        output.requires_grad_().register_hook(keep)
+        # Where nothing before it wants a gradient, as in the first block, the output is a leaf, which the block could
+        # not change in place.
+        return output if wanted else output.clone()
 
-        return hook
-
-    try:
-        for weight in weights:
-            handles.append(weight.module.register_forward_hook(watch(weight.name), with_kwargs=True))
+    with ProductWatch((weight.parameter for weight in weights), tell):
         yield captured
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _by_sample(tensor: torch.Tensor, samples: int) -> torch.Tensor:
     return tensor.reshape(samples, -1, tensor.shape[-1])
 
 
-def joined(pairs: list[Pair], weight: LinearWeight, samples: int) -> Pair:
-    """All uses of a module by one micro-batch as one, laid along the positions; none of them when it was not reached.
+def joined(uses: list[Pair], weight: LinearWeight, samples: int) -> Pair:
+    """All uses of a map by one micro-batch as one, laid along the positions; none of them when it was not reached.
 
     Args:
-        pairs: of the uses.
-        weight: the module.
+        uses: of the map.
+        weight: that it belongs to.
         samples: B, the samples in the micro-batch.
 
     Returns:
         Input ``[B, T, in]`` and output gradient ``[B, T, out]``.
     """
-    if not pairs:
-        rows, columns = weight.matrix.shape
-        return weight.matrix.new_empty(samples, 0, columns), weight.matrix.new_empty(samples, 0, rows)
-    if len(pairs) == 1:
-        return pairs[0]
-    return torch.cat([pair[0] for pair in pairs], 1), torch.cat([pair[1] for pair in pairs], 1)
+    if not uses:
+        like = weight.parameter
+        rows = weight.rows // weight.stack
+        return like.new_empty(samples, 0, weight.columns), like.new_empty(samples, 0, rows)
+    if len(uses) == 1:
+        return uses[0]
+    return torch.cat([pair[0] for pair in uses], 1), torch.cat([pair[1] for pair in uses], 1)

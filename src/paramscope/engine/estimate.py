@@ -59,13 +59,14 @@ def estimate_memory(
     Returns:
         The parts of the peak.
     """
-    element = blocks[0].weights[0].matrix.element_size()
+    first = next(weight for block in blocks for weight in block.weights)
+    element = first.dtype.itemsize
     padded = [len(batch.readings) * batch.length for batch in batches]
     tokens, largest = sum(padded), max(padded)
     # Modules that read the same tensor share its capture; counting each makes up for the graph's smaller tensors.
-    widths = max(sum(sum(weight.matrix.shape) for weight in block.weights) for block in blocks)
-    deepest = max(weight.matrix.shape[1] for block in blocks for weight in block.weights)
-    hidden = blocks[0].weights[0].matrix.shape[1]
+    widths = max(sum(weight.rows + weight.columns for weight in block.weights) for block in blocks)
+    deepest = max(weight.columns for block in blocks for weight in block.weights)
+    hidden = first.columns
     tile = max(plan.tile_bytes, 8 * plan.samples * deepest * plan.dtype.itemsize)
     return MemoryEstimate(
         weights=sum(parameter.numel() * parameter.element_size() for parameter in model.parameters()),

@@ -43,22 +43,26 @@ class Pass:
             self._at_hand[:] = [batch.positions(device)]
             self.values += self.schedule.head(place).double().tolist()
 
-    def backward(self, layer: int) -> dict[str, list[Pair]]:
+    def backward(self, layer: int) -> dict[str, list[list[Pair]]]:
         """Run one block of all micro-batches backward.
 
         Args:
             layer: its number; from the last to the first.
 
         Returns:
-            By module name, one pair a micro-batch.
+            By weight name and map of its stack, one pair a micro-batch.
         """
         block = self.blocks[layer]
-        pairs: dict[str, list[Pair]] = {weight.name: [] for weight in block.weights}
+        pairs: dict[str, list[list[Pair]]] = {
+            weight.name: [[] for _ in range(weight.stack)] for weight in block.weights
+        }
         for place, batch in enumerate(self.batches):
-            with capture(block.weights, len(batch.readings)) as captured:
+            samples = len(batch.readings)
+            with capture(block.weights, samples, batch.length) as captured:
                 self.schedule.backward(layer, place)
             for weight in block.weights:
-                pairs[weight.name].append(joined(captured[weight.name], weight, len(batch.readings)))
+                for maps, uses in zip(pairs[weight.name], captured[weight.name], strict=True):
+                    maps.append(joined(uses, weight, samples))
         return pairs
 
 
@@ -80,7 +84,6 @@ def layer_major_pass(
     head = output_head(model)
     device = next(model.parameters()).device
     takes_positions = accepts(model, "position_ids")
-    no_cache = {"use_cache": False} if accepts(model, "use_cache") else {}
     # A model that comes to its head too early is found out by the schedule; until then any positions do.
     at_hand = [batches[0].positions(device)]
     result: Pass
@@ -88,7 +91,7 @@ def layer_major_pass(
     def call(batch: MicroBatch) -> Callable[[], torch.Tensor]:
         def forward() -> torch.Tensor:
             inputs = batch.model_inputs(device, takes_positions=takes_positions)
-            logits: torch.Tensor = model(**inputs, **no_cache).logits
+            logits: torch.Tensor = model(**inputs).logits
             if head is None:
                 logits = logits[torch.arange(len(logits), device=device)[:, None], at_hand[0]]
             values, tokens = objective.evaluate(logits, batch.readings)

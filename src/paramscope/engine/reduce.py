@@ -16,7 +16,7 @@ import torch
 from paramscope.engine.capture import Pair
 from paramscope.measures.histogram import BINS
 from paramscope.measures.intervals import GROUPS, jackknife_stride, sample_groups
-from paramscope.models.blocks import LinearWeight
+from paramscope.models.weights import LinearWeight
 from paramscope.result.layer import LayerResult, ModuleResult
 
 TILE_BYTES = 16 << 20
@@ -109,7 +109,7 @@ class _ModuleSums:
     """What accumulates over the tiles of one module."""
 
     def __init__(self, weight: LinearWeight, plan: Reduction) -> None:
-        rows, columns = weight.matrix.shape
+        rows, columns = weight.rows, weight.columns
         domains = len(plan.sizes)
 
         def zeros(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -145,7 +145,7 @@ class _ModuleSums:
 
     def result(self, weight: LinearWeight, dtype: torch.dtype) -> ModuleResult:
         """The module's numbers; row and column sums in the type of the products."""
-        rows, columns = weight.matrix.shape
+        rows, columns = weight.rows, weight.columns
         return ModuleResult(
             name=weight.name,
             kind=weight.kind,
@@ -182,7 +182,7 @@ def _histograms(values: torch.Tensor, zeros: torch.Tensor) -> torch.Tensor:
 def reduce_layer(
     layer: int,
     weights: Sequence[LinearWeight],
-    captured: dict[str, list[Pair]],
+    captured: dict[str, list[list[Pair]]],
     plan: Reduction,
     scores: dict[str, torch.Tensor] | None = None,
 ) -> LayerResult:
@@ -190,8 +190,8 @@ def reduce_layer(
 
     Args:
         layer: its number.
-        weights: its linear modules.
-        captured: by module name, one pair a micro-batch, in the engine's order.
+        weights: its linear weights.
+        captured: by weight name and map of its stack, one pair a micro-batch, in the engine's order.
         plan: how samples are put together.
         scores: filled with the mean activations ``[D, rows, columns]`` by module name when given.
 
@@ -202,27 +202,29 @@ def reduce_layer(
     gram = torch.zeros(plan.samples, plan.samples, dtype=torch.float64, device=plan.device)
     modules = []
     for weight in weights:
-        matrix = weight.matrix
-        rows, columns = matrix.shape
-        height = min(rows, max(8, plan.tile_bytes // (plan.samples * columns * plan.dtype.itemsize)))
-        buffer = torch.empty(plan.samples, height, columns, dtype=plan.dtype, device=plan.device)
+        columns, height = weight.columns, weight.rows // weight.stack
+        limit = max(8, plan.tile_bytes // (plan.samples * columns * plan.dtype.itemsize))
+        buffer = torch.empty(plan.samples * min(height, limit) * columns, dtype=plan.dtype, device=plan.device)
         sums = _ModuleSums(weight, plan)
-        stride = jackknife_stride(rows)
+        stride = jackknife_stride(weight.rows)
         if scores is not None:
-            scores[weight.name] = torch.empty(len(plan.sizes), rows, columns, dtype=plan.dtype)
-        for start in range(0, rows, height):
-            part = slice(start, min(start + height, rows))
-            tile = buffer.view(-1)[: plan.samples * (part.stop - start) * columns].view(plan.samples, -1, columns)
-            activation_tile(captured[weight.name], matrix, part, tile)
-            flat = tile.flatten(1)
-            _add_gram(gram, flat)
-            mean = (mean_rows @ flat).view(-1, part.stop - start, columns)
-            sums.add_mean(mean, part, plan.thresholds)
-            if scores is not None:
-                scores[weight.name][:, part] = mean.cpu()
-            sampled = tile[:, -start % stride :: stride].reshape(plan.samples, -1)
-            if sampled.shape[1]:
-                sums.add_deleted(deleted_rows @ sampled)
+            scores[weight.name] = torch.empty(len(plan.sizes), weight.rows, columns, dtype=plan.dtype)
+        for place, (matrix, pairs) in enumerate(zip(weight.matrices, captured[weight.name], strict=True)):
+            for start in range(0, height, limit):
+                part = slice(start, min(start + limit, height))
+                tile = buffer[: plan.samples * (part.stop - start) * columns].view(plan.samples, -1, columns)
+                activation_tile(pairs, matrix, part, tile)
+                flat = tile.flatten(1)
+                _add_gram(gram, flat)
+                mean = (mean_rows @ flat).view(-1, part.stop - start, columns)
+                # Its rows in the whole stack, map after map.
+                whole = slice(place * height + part.start, place * height + part.stop)
+                sums.add_mean(mean, whole, plan.thresholds)
+                if scores is not None:
+                    scores[weight.name][:, whole] = mean.cpu()
+                sampled = tile[:, -whole.start % stride :: stride].reshape(plan.samples, -1)
+                if sampled.shape[1]:
+                    sums.add_deleted(deleted_rows @ sampled)
         modules.append(sums.result(weight, plan.dtype))
     gram = torch.tril(gram) + torch.tril(gram, -1).T
     return LayerResult(layer, plan.in_sample_order(gram), tuple(modules))

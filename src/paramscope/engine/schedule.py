@@ -12,7 +12,7 @@ the outputs of whichever earlier blocks they came from.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ def tensors_in(tree: Any) -> list[torch.Tensor]:
     """The tensors of nested tuples, lists and dictionaries, in order."""
     if isinstance(tree, torch.Tensor):
         return [tree]
-    parts = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, tuple | list) else ()
+    parts = tree.values() if isinstance(tree, MutableMapping) else tree if isinstance(tree, tuple | list) else ()
     return [tensor for part in parts for tensor in tensors_in(part)]
 
 
@@ -36,12 +36,33 @@ def map_tensors(tree: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> An
     """The same nesting with every tensor changed; anything else is passed on as it is."""
     if isinstance(tree, torch.Tensor):
         return change(tree)
-    if isinstance(tree, dict):
-        return type(tree)({key: map_tensors(value, change) for key, value in tree.items()})
+    if isinstance(tree, MutableMapping):
+        made: Any = type(tree)
+        return made({key: map_tensors(value, change) for key, value in tree.items()})
     if isinstance(tree, tuple | list):
         parts = [map_tensors(part, change) for part in tree]
         return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
     return tree
+
+
+def _mappings(tree: Any) -> list[Any]:
+    """The mutable mappings in nested arguments, in order."""
+    inside = tree.values() if isinstance(tree, MutableMapping) else tree if isinstance(tree, tuple | list) else ()
+    here = [tree] if isinstance(tree, MutableMapping) else []
+    return here + [mapping for part in inside for mapping in _mappings(part)]
+
+
+def _run(block: Callable[..., Any], arguments: Any) -> tuple[Any, list[dict[Any, Any]]]:
+    """Run a block; what it wrote into mappings among its arguments (Gemma 3n's shared keys) is output too."""
+    args, kwargs = arguments
+    mappings = _mappings([list(args), *kwargs.values()])
+    before = [dict(mapping) for mapping in mappings]
+    outputs = block(*args, **kwargs)
+    written = [
+        {key: value for key, value in mapping.items() if former.get(key) is not value}
+        for mapping, former in zip(mappings, before, strict=True)
+    ]
+    return outputs, written
 
 
 def _as_leaf(tensor: torch.Tensor) -> torch.Tensor:
@@ -66,7 +87,10 @@ def _as_input(tensor: torch.Tensor) -> torch.Tensor:
 
 @dataclass
 class _Visit:
-    """One micro-batch at one block: what went in (with the graph that made it) and what came out (as leaves)."""
+    """One micro-batch at one block: what went in (with the graph that made it) and what came out (as leaves).
+
+    Outputs are what the block returned, and what it wrote into each mapping among its arguments.
+    """
 
     arguments: tuple[tuple[Any, ...], dict[str, Any]]
     outputs: Any
@@ -132,11 +156,14 @@ class LayerMajor:
                 args, kwargs = self._expect(waiting[place], number)
                 with torch.no_grad():
                     inputs = map_tensors((args, kwargs), torch.Tensor.detach)
-                    outputs = map_tensors(self._original[number](*inputs[0], **inputs[1]), _as_leaf)
-                self._visits[place].append(_Visit((args, kwargs), outputs))
+                    outputs = map_tensors(_run(self._original[number], inputs), _as_leaf)
+                # A copy of the containers: the model's own may change later.
+                self._visits[place].append(_Visit(map_tensors((args, kwargs), lambda tensor: tensor), outputs))
+                for mapping, written in zip(_mappings([list(args), *kwargs.values()]), outputs[1], strict=True):
+                    mapping.update(written)
                 if number + 1 < len(self._blocks):
                     with torch.enable_grad():
-                        waiting[place] = coroutine.switch(outputs)
+                        waiting[place] = coroutine.switch(outputs[0])
             yield number
 
     def _expect(self, message: Any, number: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -158,7 +185,7 @@ class LayerMajor:
             The objective of its samples, ``[B]``, without graph.
         """
         with torch.enable_grad():
-            value = self._coroutines[place].switch(self._visits[place][-1].outputs)
+            value = self._coroutines[place].switch(self._visits[place][-1].outputs[0])
             if not isinstance(value, torch.Tensor):
                 self._expect(value, len(self._blocks))
             torch.autograd.backward(value.sum(), retain_graph=True)
@@ -177,7 +204,8 @@ class LayerMajor:
         visit = self._visits[place].pop()
         with torch.enable_grad():
             inputs = map_tensors(visit.arguments, _as_input)
-            outputs = self._original[number](*inputs[0], **inputs[1])
+            given = tensors_in(inputs)  # before the block writes into them
+            outputs = _run(self._original[number], inputs)
             reached = [
                 (output, leaf.grad)
                 for output, leaf in zip(tensors_in(outputs), tensors_in(visit.outputs), strict=True)
@@ -186,7 +214,7 @@ class LayerMajor:
             torch.autograd.backward([output for output, _ in reached], [gradient for _, gradient in reached])
             sources = [
                 (source, used.grad)
-                for source, used in zip(tensors_in(visit.arguments), tensors_in(inputs), strict=True)
+                for source, used in zip(tensors_in(visit.arguments), given, strict=True)
                 if source.requires_grad and used.grad is not None
             ]
             if sources:

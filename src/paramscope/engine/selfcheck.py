@@ -10,18 +10,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from paramscope.engine.batches import HEAD_ROWS, MicroBatch, pads
+from paramscope.engine.batches import HEAD_ROWS, MicroBatch
 from paramscope.engine.capture import Pair
 from paramscope.engine.forward import layer_major_pass
 from paramscope.engine.objectives import Objective, Reading
 from paramscope.engine.reduce import activation_tile
 from paramscope.errors import CheckError
-from paramscope.models.blocks import Block, LinearWeight
+from paramscope.models.blocks import Block
 from paramscope.models.open import evaluation_mode
+from paramscope.models.weights import LinearWeight
 from paramscope.result.manifest import SelfCheck
 
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.1}
-"""Largest relative error by the model's type. In half precision plain autograd itself is no better than that."""
+"""Largest relative error by the type that the model multiplies in, which is mostly that of its weights; a router is
+often converted to float32 first. In half precision plain autograd itself is no better than that."""
 
 LEAST_SHARE = 0.01
 """Share of its layer's norm below which a module's error is told relative to that share. Where attention looks at one
@@ -33,8 +35,7 @@ def self_check(
 ) -> SelfCheck:
     """Compare the engine's activations of one sample with plain autograd's, weight by weight.
 
-    The engine gets the first reading padded to the length of the others (in float64 it never pads), autograd gets it
-    alone. The error of a module
+    The engine gets the first reading padded to the length of the others, autograd gets it alone. The error of a module
     is the norm of the difference over the norm of autograd's activations (see ``LEAST_SHARE``). No more than one
     module's gradient is held.
 
@@ -55,19 +56,20 @@ def self_check(
     _refuse_shared_weights(blocks)
     captured = _engine_captures(model, blocks, readings, objective)
     errors = _relative_errors(blocks, _compare_with_autograd(model, blocks, readings[0], objective, captured))
-    worst = max(errors, key=lambda key: errors[key])
-    dtype = blocks[0].weights[0].matrix.dtype
-    tolerance = TOLERANCES[dtype]
-    if errors[worst] > tolerance:
+    dtypes = {name: maps[0][1].dtype for name, maps in captured.items()}
+    failed = max(errors, key=lambda name: errors[name] / TOLERANCES[dtypes[name]])
+    tolerance = TOLERANCES[dtypes[failed]]
+    if errors[failed] > tolerance:
         raise CheckError(
-            f"self-check failed: the activations of {worst} differ from plain autograd by {errors[worst]:.2g} "
-            f"(at most {tolerance:g} is expected in {str(dtype).removeprefix('torch.')}), so this model cannot be "
-            "measured exactly; nothing was written"
+            f"self-check failed: the activations of {failed} differ from plain autograd by {errors[failed]:.2g} "
+            f"(at most {tolerance:g} is expected in {str(dtypes[failed]).removeprefix('torch.')}), so this model "
+            "cannot be measured exactly; nothing was written"
         )
+    worst = max(errors, key=lambda name: errors[name])
     return SelfCheck(
         largest_relative_error=errors[worst],
         module=worst,
-        tolerance=tolerance,
+        tolerance=TOLERANCES[dtypes[worst]],
         sample=name,
         seconds=time.perf_counter() - started,
     )
@@ -93,17 +95,16 @@ def _refuse_shared_weights(blocks: Sequence[Block]) -> None:
 
 def _engine_captures(
     model: nn.Module, blocks: Sequence[Block], readings: Sequence[Reading], objective: Objective
-) -> dict[str, Pair]:
-    """The first reading's inputs and gradients, by full module name."""
-    kept: dict[str, Pair] = {}
-    together = readings if pads(blocks[0].weights[0].matrix.dtype) else readings[:1]
-    with layer_major_pass(model, blocks, [MicroBatch(tuple(together), 0)], objective) as run:
+) -> dict[str, list[Pair]]:
+    """The first reading's inputs and gradients, by full name of the weight and map of its stack."""
+    kept: dict[str, list[Pair]] = {}
+    with layer_major_pass(model, blocks, [MicroBatch(tuple(readings), 0)], objective) as run:
         for _ in run.schedule.forward(len(blocks)):
             pass
         run.head()
         for layer in range(len(blocks) - 1, -1, -1):
-            for name, (pair,) in run.backward(layer).items():
-                kept[f"{blocks[layer].name}.{name}"] = (pair[0][:1].clone(), pair[1][:1].clone())
+            for name, maps in run.backward(layer).items():
+                kept[f"{blocks[layer].name}.{name}"] = [(a[:1].clone(), d[:1].clone()) for ((a, d),) in maps]
     return kept
 
 
@@ -112,23 +113,25 @@ def _compare_with_autograd(
     blocks: Sequence[Block],
     reading: Reading,
     objective: Objective,
-    captured: dict[str, Pair],
+    captured: dict[str, list[Pair]],
 ) -> dict[str, tuple[float, float]]:
     """By full module name the norm of the difference, and the norm of autograd's activations."""
     weights = {f"{block.name}.{weight.name}": weight for block in blocks for weight in block.weights}
     # A module whose weight gets no gradient must not have been captured either.
-    norms = {name: (math.inf if captured[name][0].numel() else 0.0, 0.0) for name in weights}
+    norms = {name: (math.inf if any(inputs.numel() for inputs, _ in captured[name]) else 0.0, 0.0) for name in weights}
 
     def compare(name: str, weight: LinearWeight) -> Callable[[torch.Tensor], None]:
         def hook(parameter: torch.Tensor) -> None:
-            norms[name] = _norms(weight, captured[name], weight.as_matrix(parameter.grad))  # type: ignore[arg-type]
+            assert parameter.grad is not None
+            norms[name] = _norms(weight.matrices, captured[name], weight.as_matrices(parameter.grad))
             parameter.grad = None
 
         return hook
 
     device = next(model.parameters()).device
     # A short sample goes in several times and is read once, so that the head is exact for it, see ``HEAD_ROWS``.
-    copies = math.ceil(HEAD_ROWS / len(reading.input_ids))
+    single = next(iter(weights.values())).dtype == torch.float64
+    copies = 1 if single else math.ceil(HEAD_ROWS / len(reading.input_ids))
     arguments: dict[str, Any] = MicroBatch((reading,) * copies, 0).model_inputs(device, takes_positions=False)
     users = {name: weight.parameter.grad for name, weight in weights.items()}
     with evaluation_mode(model):
@@ -150,12 +153,16 @@ def _compare_with_autograd(
     return norms
 
 
-def _norms(weight: LinearWeight, pair: Pair, gradient: torch.Tensor) -> tuple[float, float]:
-    dtype = torch.promote_types(gradient.dtype, torch.float32)
-    expected = (weight.matrix.to(dtype) * gradient.to(dtype)).abs()
-    found = torch.empty(1, *expected.shape, dtype=dtype, device=expected.device)
-    activation_tile([pair], weight.matrix, slice(0, len(expected)), found)
-    return float(torch.linalg.vector_norm(found[0] - expected)), float(torch.linalg.vector_norm(expected))
+def _norms(matrices: torch.Tensor, maps: list[Pair], gradients: torch.Tensor) -> tuple[float, float]:
+    dtype = torch.promote_types(gradients.dtype, torch.float32)
+    difference, norm = 0.0, 0.0
+    for matrix, pair, gradient in zip(matrices, maps, gradients, strict=True):
+        expected = (matrix.to(dtype) * gradient.to(dtype)).abs()
+        found = torch.empty(1, *expected.shape, dtype=dtype, device=expected.device)
+        activation_tile([pair], matrix, slice(0, len(expected)), found)
+        difference = math.hypot(difference, float(torch.linalg.vector_norm(found[0] - expected)))
+        norm = math.hypot(norm, float(torch.linalg.vector_norm(expected)))
+    return difference, norm
 
 
 def _relative_errors(blocks: Sequence[Block], norms: dict[str, tuple[float, float]]) -> dict[str, float]:

@@ -1,47 +1,21 @@
-"""Decoder blocks and their linear weights, found by structure."""
+"""Decoder blocks and their linear weights, found by structure and by one short run."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from paramscope.errors import UsageError
+from paramscope.models.open import evaluation_mode, vocabulary
+from paramscope.models.products import Product, ProductWatch
+from paramscope.models.weights import LinearWeight
 
-
-@dataclass(frozen=True)
-class LinearWeight:
-    """One linear map of a block.
-
-    Attributes:
-        name: inside the block, such as ``self_attn.q_proj``.
-        module: a ``torch.nn.Linear``, or transformers' ``Conv1D``, which keeps its weight transposed.
-    """
-
-    name: str
-    module: nn.Linear | Conv1D
-
-    @property
-    def kind(self) -> str:
-        """The module's class."""
-        return type(self.module).__name__
-
-    @property
-    def parameter(self) -> nn.Parameter:
-        """The weight as the module holds it."""
-        return cast(nn.Parameter, self.module.weight)
-
-    @property
-    def matrix(self) -> torch.Tensor:
-        """The weight as a view ``[out features, in features]``."""
-        return self.as_matrix(self.parameter.detach())
-
-    def as_matrix(self, tensor: torch.Tensor) -> torch.Tensor:
-        """What is laid out like the weight, such as its gradient, as a view ``[out features, in features]``."""
-        return tensor.T if isinstance(self.module, Conv1D) else tensor
+TRIAL = (3, 7)
+"""Samples and tokens of the short run."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +35,26 @@ class Block:
     @property
     def parameters(self) -> int:
         """Counted weights."""
-        return sum(weight.matrix.numel() for weight in self.weights)
+        return sum(weight.size for weight in self.weights)
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What is known of a model before it is measured.
+
+    Attributes:
+        blocks: from the input to the output.
+        routes: whether some weight sees some tokens and not others (experts), so that samples cannot be told apart in
+            its inputs; such a model takes one sample at a time.
+    """
+
+    blocks: list[Block]
+    routes: bool
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        return next(weight.dtype for block in self.blocks for weight in block.weights)
 
 
 def find_blocks(model: nn.Module) -> list[Block]:
@@ -71,7 +64,7 @@ def find_blocks(model: nn.Module) -> list[Block]:
         model: a causal language model.
 
     Returns:
-        The blocks, from the input to the output.
+        The blocks, from the input to the output, with the weights of their linear modules.
 
     Raises:
         UsageError: there is no list of modules with linear weights.
@@ -81,7 +74,7 @@ def find_blocks(model: nn.Module) -> list[Block]:
         inside = any(name.startswith(outer + ".") for outer in lists)
         if isinstance(module, nn.ModuleList) and not inside:
             lists[name] = module
-    sizes = {name: sum(w.matrix.numel() for item in found for w in _linear(item)) for name, found in lists.items()}
+    sizes = {name: sum(w.size for item in found for w in _linear(item)) for name, found in lists.items()}
     if not any(sizes.values()):
         raise UsageError(
             f"{type(model).__name__} has no list of blocks with linear weights; a causal language model made of "
@@ -91,10 +84,67 @@ def find_blocks(model: nn.Module) -> list[Block]:
     return [Block(f"{chosen}.{i}", module, _linear(module)) for i, module in enumerate(lists[chosen])]
 
 
+def find_structure(model: nn.Module) -> Structure:
+    """Find the blocks, and in one short run the linear weights that no linear module holds.
+
+    A parameter of two or three dimensions that the model multiplies activations by is a linear weight: a router, a
+    stack of experts, the gates of a recurrence.
+
+    Args:
+        model: a causal language model.
+
+    Returns:
+        Blocks with all their linear weights.
+
+    Raises:
+        UsageError: there is no list of modules with linear weights.
+    """
+    blocks = find_blocks(model)
+    watched = {
+        id(parameter): parameter
+        for block in blocks
+        for parameter in block.module.parameters()
+        if parameter.dim() in (2, 3) and parameter.is_floating_point()
+    }
+    transposed: dict[int, bool] = {}
+    routes = False
+    samples, tokens = TRIAL
+
+    def tell(product: Product, output: torch.Tensor) -> torch.Tensor:
+        nonlocal routes
+        transposed[id(product.parameter)] = product.transposed
+        routes |= product.per_map(output).shape[1] % (samples * tokens) != 0
+        return output
+
+    device = next(model.parameters()).device
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(vocabulary(model) or 6, TRIAL, generator=generator).to(device)
+    with torch.no_grad(), evaluation_mode(model), ProductWatch(watched.values(), tell):
+        model(input_ids=ids)
+    return Structure([dataclasses.replace(b, weights=_all_weights(b, transposed)) for b in blocks], routes)
+
+
 def _linear(module: nn.Module) -> tuple[LinearWeight, ...]:
     return tuple(
-        LinearWeight(name, part) for name, part in module.named_modules() if isinstance(part, nn.Linear | Conv1D)
+        LinearWeight(name, part, transposed=isinstance(part, Conv1D))
+        for name, part in module.named_modules()
+        if isinstance(part, nn.Linear | Conv1D)
     )
+
+
+def _all_weights(block: Block, transposed: dict[int, bool]) -> tuple[LinearWeight, ...]:
+    """The weights of a block's linear modules and those that were seen at work, in the order of the module tree."""
+    known = {id(weight.owner): weight for weight in block.weights}
+    weights: list[LinearWeight] = []
+    for path, module in block.module.named_modules():
+        if id(module) in known:
+            weights.append(known[id(module)])
+            continue
+        for attribute, parameter in module.named_parameters(recurse=False):
+            if id(parameter) in transposed:
+                name = path if attribute == "weight" and path else f"{path}.{attribute}".lstrip(".")
+                weights.append(LinearWeight(name, module, attribute, transposed[id(parameter)]))
+    return tuple(weights)
 
 
 def count_parameters(model: nn.Module, blocks: list[Block]) -> dict[str, int]:
@@ -102,7 +152,7 @@ def count_parameters(model: nn.Module, blocks: list[Block]) -> dict[str, int]:
 
     Args:
         model: the whole model.
-        blocks: from ``find_blocks``.
+        blocks: of the model.
 
     Returns:
         Numbers by place, places without any left out.
@@ -136,7 +186,7 @@ def count_parameters(model: nn.Module, blocks: list[Block]) -> dict[str, int]:
 
 
 def unmeasured_weights(blocks: list[Block]) -> list[str]:
-    """Names of weights in the blocks with two or more dimensions that belong to no linear module."""
+    """Names of weights in the blocks with two or more dimensions that no activations are multiplied by."""
     names = []
     for block in blocks:
         linear = {id(weight.parameter) for weight in block.weights}
