@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ from torch import nn
 
 from paramscope.domains import Domain, DomainSpec, check_names, draw_domain
 from paramscope.engine.batches import MicroBatch, plan_batches
-from paramscope.engine.estimate import TOKENS_PER_BATCH, MemoryEstimate, estimate_memory, logit_rows
+from paramscope.engine.estimate import MemoryEstimate, fit, logit_rows, memory_free, memory_in_use
 from paramscope.engine.objectives import OBJECTIVES, Objective, Reading
 from paramscope.engine.reduce import Reduction
 from paramscope.errors import UsageError
@@ -22,6 +23,7 @@ from paramscope.models.blocks import Block, find_structure, unmeasured_weights
 from paramscope.models.open import OpenModel, adopt, choose_device, load, locate, max_positions, vocabulary
 from paramscope.result.profile import PAPER_THRESHOLD
 from paramscope.settings import Settings
+from paramscope.wording import told_bytes
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Plan:
         batches: the micro-batches.
         alone: whether each sample goes through the model by itself.
         reduction: how samples are put together.
+        keep: how many of the last blocks keep the graph of their first run.
         memory: estimated.
         arguments: all that the result depends on, for the manifest and for ``--resume``.
         warnings: one sentence each.
@@ -53,6 +56,7 @@ class Plan:
     batches: Sequence[MicroBatch]
     alone: bool
     reduction: Reduction
+    keep: int
     memory: MemoryEstimate
     arguments: dict[str, Any]
     warnings: list[str]
@@ -92,7 +96,7 @@ def make_plan(
     Raises:
         UsageError: something that was named cannot be used.
     """
-    started = time.perf_counter()
+    started, in_use = time.perf_counter(), memory_in_use()
     specs = list(specs)
     if not specs:
         raise UsageError("no domain is given; give at least one with --domain NAME=SOURCE")
@@ -140,21 +144,23 @@ def make_plan(
     if structure.routes and settings.batch_size not in (None, 1):
         warnings.append("this model routes tokens to experts, so its samples go one at a time; batch_size is not used")
     membership = [place for place, domain in enumerate(domains) for _ in domain.samples]
-    batches, order = plan_batches(
-        readings,
-        membership,
-        batch_size=batch_size,
-        tokens=TOKENS_PER_BATCH,
-        logit_rows=logit_rows(tokens_known),
-    )
-    exact = sorted({PAPER_THRESHOLD, *([settings.threshold] if settings.threshold else [])})
     reduction = Reduction(
-        order=order,
+        order=(),
         sizes=[len(domain.samples) for domain in domains],
-        thresholds=exact,
+        thresholds=sorted({PAPER_THRESHOLD, *([settings.threshold] if settings.threshold else [])}),
         dtype=torch.promote_types(opened.dtype, torch.float32),
         device=opened.device,
     )
+    batch = functools.partial(
+        plan_batches, readings, membership, batch_size=batch_size, logit_rows=logit_rows(tokens_known)
+    )
+    layout = fit(opened.model, blocks, batch, reduction, in_use, settings.max_memory)
+    free = memory_free(opened.device)
+    if free is not None and layout.memory.total - in_use > free:
+        warnings.append(
+            f"about {told_bytes(layout.memory.total - in_use)} more will be needed and {told_bytes(free)} are free; "
+            "fewer samples, shorter texts (--max-tokens) or --max-memory need less"
+        )
     return Plan(
         opened=opened,
         blocks=blocks,
@@ -162,10 +168,11 @@ def make_plan(
         settings=settings,
         objective=objective,
         readings=readings,
-        batches=batches,
+        batches=layout.batches,
         alone=batch_size == 1,
-        reduction=reduction,
-        memory=estimate_memory(opened.model, blocks, batches, reduction),
+        reduction=layout.reduction,
+        keep=layout.keep,
+        memory=layout.memory,
         arguments=_arguments(opened, specs, domains, settings, revision),
         warnings=warnings,
         seconds=time.perf_counter() - started,

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from paramscope.domains import DomainSpec
-from paramscope.engine.measure import Progress, measure
+from paramscope.engine.measure import Progress, measure, out_of_memory
 from paramscope.engine.selfcheck import self_check
 from paramscope.errors import ParamscopeError, RunError, UsageError
 from paramscope.planning import Plan, make_plan
@@ -82,6 +82,7 @@ def run_plan(
             plan.reduction,
             checkpoint=checkpoint,
             save_scores=plan.settings.save_scores,
+            keep=plan.keep,
             progress=progress,
         )
     timings = {
@@ -221,24 +222,22 @@ def _worded_for_python() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _memory_told() -> Iterator[None]:
-    """Say what would need less memory when there is not enough; PyTorch has no class of its own for that on CPUs.
+    """Say what would need less memory when there is not enough.
 
     Raises:
         RunError: memory ran out.
-        RuntimeError: anything else, as it came.
+        Exception: anything else, as it came.
     """
     told = (
-        "memory ran out; begin anew (--overwrite) with fewer samples, shorter texts (--max-tokens) or a smaller "
-        "--batch-size"
+        "memory ran out with one sample at a time; begin anew (--overwrite) with fewer samples or shorter texts "
+        "(--max-tokens)"
     )
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise RunError(told) from error
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):
-            raise
-        raise RunError(told) from error
+    except Exception as error:
+        if out_of_memory(error):
+            raise RunError(told) from error
+        raise
 
 
 @contextlib.contextmanager

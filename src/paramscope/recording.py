@@ -97,9 +97,11 @@ def make_manifest(
             device=str(opened.device),
             dtype=str(opened.dtype).removeprefix("torch."),
             threads=torch.get_num_threads(),
-            micro_batches=[len(batch.readings) for batch in plan.batches],
+            micro_batches=[len(batch.readings) for batch in measured.batches],
             tile_bytes=plan.reduction.tile_bytes,
             layers_resumed=measured.resumed,
+            blocks_with_kept_graph=plan.keep,
+            estimated_memory_bytes=plan.memory.total,
             peak_memory_bytes=_peak_memory(),
         ),
         timings=timings,
@@ -107,7 +109,7 @@ def make_manifest(
             "python": platform.python_version(),
             **{name: version(name) for name in ("paramscope", "torch", "transformers", "numpy")},
         },
-        warnings=[*plan.warnings, *_silent_layers(tables)],
+        warnings=[*plan.warnings, *measured.notes, *_silent_layers(tables)],
     )
 
 

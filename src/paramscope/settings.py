@@ -13,6 +13,10 @@ OBJECTIVE_NAMES = ("max-logit", "target-logprob", "mean-logprob", "logit-differe
 DTYPE_NAMES = ("auto", "float64", "float32", "bfloat16")
 
 
+_LAYOUT = ("batch_size", "max_memory")
+"""Settings that change nothing but rounding: a run may be resumed with others."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Settings of a profile, the same on the command line and in Python.
@@ -29,6 +33,7 @@ class Settings:
         threshold: gamma that pictures use by default; None takes the pooled median of the run's activations.
         seed: of the draw and the bootstrap.
         save_scores: also keep the mean activation of every weight.
+        max_memory: bytes that the process may take; None plans with usual sizes. Changes nothing but rounding.
     """
 
     samples: int = 64
@@ -40,11 +45,12 @@ class Settings:
     threshold: float | None = None
     seed: int = 0
     save_scores: bool = False
+    max_memory: int | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("samples", 1), ("max_tokens", 1), ("batch_size", 1), ("seed", 0)):
+        for name, least in (("samples", 1), ("max_tokens", 1), ("batch_size", 1), ("max_memory", 1), ("seed", 0)):
             value = getattr(self, name)
-            if value is None and name == "batch_size":
+            if value is None and name in ("batch_size", "max_memory"):
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise UsageError(f"{_flag(name)} {value!r} is out of range; give a whole number of at least {least}")
@@ -55,8 +61,8 @@ class Settings:
                 raise UsageError(f"{_flag(name)} {getattr(self, name)!r} is unknown; give one of {', '.join(known)}")
 
     def as_arguments(self) -> dict[str, Any]:
-        """As JSON values, for the manifest."""
-        return dataclasses.asdict(self)
+        """As JSON values, for the manifest: what the result depends on."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in _LAYOUT}
 
 
 def is_positive(value: object) -> bool:

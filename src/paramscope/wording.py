@@ -77,3 +77,8 @@ def in_python(message: str) -> str:
     """
     names = re.sub(r"(?<![\w-])--([a-z][a-z-]*[a-z])", lambda flag: flag[1].replace("-", "_"), message)
     return re.sub(r"(?<![\w-])-o\b(?= [A-Z]+\b)?", "output", names)
+
+
+def told_bytes(size: int) -> str:
+    """A size of memory for people: ``2.4 GiB`` or ``130 MiB``."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(size / 2**20, 1):.0f} MiB"

@@ -17,6 +17,7 @@ from paramscope.result.place import unfinished_folder
 from paramscope.result.profile import Profile
 from tests.engine.architectures import random_ids, tiny_model
 from tests.engine.autograd import assert_same_tables
+from tests.engine.runs import assert_close
 
 GIVEN = {"a": random_ids([9, 3, 12, 6, 5]), "b": random_ids([7, 2, 10], seed=1)}
 SETTINGS: dict[str, Any] = {"batch_size": 3, "threshold": 1e-3}
@@ -124,7 +125,6 @@ def test_saved_scores_of_a_resumed_run_are_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "shown"),
     [
-        ({"batch_size": 2}, "batch_size: 3 there, 2 now"),
         ({"threshold": 2e-3}, "threshold: 0.001 there, 0.002 now"),
         ({"objective": "mean-logprob"}, 'objective: "max-logit" there, "mean-logprob" now'),
     ],
@@ -151,3 +151,11 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         paramscope.profile(LLAMA, GIVEN, output=run, resume=True, **SETTINGS)
     again = paramscope.profile(LLAMA, GIVEN, output=run, overwrite=True, **SETTINGS)
     assert again.manifest.engine.layers_resumed == 0
+
+
+@pytest.mark.parametrize("changed", [{"batch_size": 2}, {"batch_size": None}, {"max_memory": 1 << 33}])
+def test_a_run_resumes_with_other_micro_batches(tmp_path: Path, changed: dict[str, Any]) -> None:
+    interrupt(tmp_path / "run", "backward", 2)
+    resumed = paramscope.profile(LLAMA, GIVEN, output=tmp_path / "run", resume=True, **SETTINGS | changed)
+    assert resumed.manifest.engine.layers_resumed == 2
+    assert_close(resumed, paramscope.profile(LLAMA, GIVEN, **SETTINGS), 1e-11)

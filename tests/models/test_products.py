@@ -62,7 +62,7 @@ def test_a_product_is_seen_and_is_inputs_times_weight(name: str) -> None:
     stack = parameter.detach().view(-1, *parameter.shape[-2:])[first : first + count]
     weight = (stack.mT if transposed else stack).to(output.dtype)
     made = product.per_map(product.inputs) @ weight.mT
-    bias = 1 if "linear" == name or name in ("addmm", "baddbmm") else 0
+    bias = 1 if name == "linear" or name in ("addmm", "baddbmm") else 0
     torch.testing.assert_close(made + bias, product.per_map(output))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 @click.option("--target", help="Template of the answer, for target-logprob and logit-difference.")
 @click.option("--foil", help="Template of the other answer, for logit-difference.")
 @click.option("--keep", type=click.Choice(["start", "end"]), help="End of a long text that stays.")
+@click.option("--max-memory", metavar="SIZE", help="Memory that the process may take, such as 3GiB.")
 @click.option("--save-scores", is_flag=True, help="Also keep the mean activation of every weight (large).")
 @click.option("--resume", is_flag=True, help="Finish an interrupted run.")
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
@@ -68,6 +70,7 @@ def command(
     resume: bool,
     overwrite: bool,
     dry_run: bool,
+    max_memory: str | None,
     as_json: bool,
     quiet: bool,
     **settings: Any,
@@ -83,7 +86,7 @@ def command(
     paramscope profile ./model -o run --field text \\
         --domain support=tickets.csv --domain code=src.jsonl
     """  # noqa: DOC501, D301 - the text is the command's help; click wants the character \b itself
-    chosen = Settings(batch_size=_batch_size(batch_size), **settings)
+    chosen = Settings(batch_size=_batch_size(batch_size), max_memory=_bytes(max_memory), **settings)
     if output is None and not dry_run:
         raise UsageError("no folder for the run is given; give one with -o RUN (or --dry-run)")
     own = {"field": field, "template": template, "lines": lines, "target": target, "foil": foil}
@@ -236,3 +239,16 @@ def _batch_size(value: str) -> int | None:
     if not (value.isascii() and value.isdecimal()) or int(value) < 1:
         raise UsageError(f"--batch-size {value!r} is no number of samples; give a whole number of at least 1, or auto")
     return int(value)
+
+
+def _bytes(value: str | None) -> int | None:
+    if value is None:
+        return None
+    parts = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt]?)(i?)b?", value, re.ASCII | re.IGNORECASE)
+    size = 0
+    if parts:
+        power = "kmgt".find(parts[2].lower()) + 1 if parts[2] else 0
+        size = int(float(parts[1]) * (1024 if parts[3] else 1000) ** power)
+    if size < 1:
+        raise UsageError(f"--max-memory {value!r} is no size; give one such as 3GiB or 800MB")
+    return size

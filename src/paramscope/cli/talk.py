@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from paramscope.cli.common import inert
+from paramscope.wording import told_bytes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +57,7 @@ def tell_plan(talk: Console, plan: Plan) -> None:
         talk.print(f"domain {inert(domain.name)}: {samples}, {_counted(tokens, 'token')}{noted}")
     talk.print(
         f"objective: {plan.objective.name}; {_counted(len(plan.batches), 'micro-batch', 'es')}; "
-        f"about {_memory(plan.memory.total)} at the peak"
+        f"about {told_bytes(plan.memory.total)} at the peak"
     )
     for warning in plan.warnings:
         talk.print(f"warning: {inert(warning)}", style="yellow")
@@ -64,10 +65,6 @@ def tell_plan(talk: Console, plan: Plan) -> None:
 
 def _counted(count: int, what: str, plural: str = "s") -> str:
     return f"{count:,} {what}{plural if count != 1 else ''}"
-
-
-def _memory(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(size / 2**20, 1):.0f} MiB"
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
@@ -81,6 +78,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "tokens": {domain.name: sum(len(s.token_ids) for s in domain.samples) for domain in plan.domains},
         "parameters": [block.parameters for block in plan.blocks],
         "memory_bytes": plan.memory.total,
+        "memory_parts": plan.memory.parts,
+        "blocks_with_kept_graph": plan.keep,
         "warnings": plan.warnings,
     }
 

@@ -31,6 +31,14 @@ class MicroBatch:
     start: int
     padding: Literal["right", "left"] = "right"
 
+    def halves(self) -> list[MicroBatch]:
+        """The same samples in two micro-batches, or itself where there is one sample."""
+        middle = len(self.readings) // 2
+        if not middle:
+            return [self]
+        first, second = self.readings[:middle], self.readings[middle:]
+        return [MicroBatch(first, self.start, self.padding), MicroBatch(second, self.start + middle, self.padding)]
+
     @property
     def length(self) -> int:
         """Tokens of the longest sample."""

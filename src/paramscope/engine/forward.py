@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from paramscope.engine.batches import MicroBatch
-from paramscope.engine.capture import Pair, capture, joined
+from paramscope.engine.capture import Captured, Pair, capture, joined
 from paramscope.engine.objectives import Objective
 from paramscope.engine.schedule import LayerMajor, head_at
 from paramscope.models.blocks import Block
@@ -35,6 +35,7 @@ class Pass:
     values: list[float] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     _at_hand: list[torch.Tensor] = field(default_factory=list)
+    _records: dict[tuple[int, int], Captured] = field(default_factory=dict)
 
     def head(self) -> None:
         """Run the head and its backward for all micro-batches."""
@@ -58,17 +59,29 @@ class Pass:
         }
         for place, batch in enumerate(self.batches):
             samples = len(batch.readings)
-            with capture(block.weights, samples, batch.length) as captured:
-                self.schedule.backward(layer, place)
+            self.schedule.backward(layer, place)
+            captured = self._records.pop((layer, place))
             for weight in block.weights:
                 for maps, uses in zip(pairs[weight.name], captured[weight.name], strict=True):
                     maps.append(joined(uses, weight, samples))
         return pairs
 
+    @contextmanager
+    def watch(self, layer: int, place: int) -> Iterator[None]:
+        """Record what goes through one block's weights in one run; complete after its backward."""
+        batch = self.batches[place]
+        with capture(self.blocks[layer].weights, len(batch.readings), batch.length) as self._records[layer, place]:
+            yield
+
 
 @contextmanager
 def layer_major_pass(
-    model: nn.Module, blocks: Sequence[Block], batches: Sequence[MicroBatch], objective: Objective
+    model: nn.Module,
+    blocks: Sequence[Block],
+    batches: Sequence[MicroBatch],
+    objective: Objective,
+    *,
+    keep: int = 0,
 ) -> Iterator[Pass]:
     """Set up a pass; on leaving, the model is as it was.
 
@@ -77,6 +90,7 @@ def layer_major_pass(
         blocks: its blocks.
         batches: the micro-batches.
         objective: D.
+        keep: how many of the last blocks keep the graph of their first run.
 
     Yields:
         The pass.
@@ -103,7 +117,12 @@ def layer_major_pass(
     with (
         evaluation_mode(model),
         head_at(head, lambda: at_hand[0]),
-        LayerMajor([block.module for block in blocks], [call(batch) for batch in batches]) as schedule,
+        LayerMajor(
+            [block.module for block in blocks],
+            [call(batch) for batch in batches],
+            lambda layer, place: result.watch(layer, place),  # noqa: PLW0108 - there is no result yet
+            keep=keep,
+        ) as schedule,
     ):
         result = Pass(schedule, blocks, batches, _at_hand=at_hand)
         yield result

@@ -6,14 +6,14 @@ arguments are therefore the model's own, and no architecture needs code of its o
 
 What the model computes between two blocks runs with gradients and its (small) graph is kept, the blocks themselves run
 without. Backward, each block is run again with gradients, and the gradients at its inputs go back through that graph to
-the outputs of whichever earlier blocks they came from.
+the outputs of whichever earlier blocks they came from. The last blocks may keep the graph of their first run instead.
 """
 
 from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,14 @@ def _as_input(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().requires_grad_(tensor.requires_grad)
 
 
+@dataclass(frozen=True)
+class _Graph:
+    """A block's run with gradients: the tensors that went in, as leaves, and what came out of them."""
+
+    inputs: list[torch.Tensor]
+    outputs: Any
+
+
 @dataclass
 class _Visit:
     """One micro-batch at one block: what went in (with the graph that made it) and what came out (as leaves).
@@ -94,6 +102,7 @@ class _Visit:
 
     arguments: tuple[tuple[Any, ...], dict[str, Any]]
     outputs: Any
+    graph: _Graph | None = None
 
 
 class LayerMajor:
@@ -102,16 +111,27 @@ class LayerMajor:
     Use it as a context manager: on leaving, the model's blocks are as they were.
     """
 
-    def __init__(self, blocks: Sequence[nn.Module], calls: Sequence[Callable[[], torch.Tensor]]) -> None:
+    def __init__(
+        self,
+        blocks: Sequence[nn.Module],
+        calls: Sequence[Callable[[], torch.Tensor]],
+        watch: Callable[[int, int], AbstractContextManager[object]],
+        *,
+        keep: int = 0,
+    ) -> None:
         """Prepare the pass.
 
         Args:
             blocks: in the order in which the model runs them.
             calls: one per micro-batch: runs the model's forward and returns the objective of each sample, ``[B]``,
                 with its graph.
+            watch: entered, with the numbers of block and micro-batch, around the one run whose graph goes backward.
+            keep: how many of the last blocks keep the graph of their first run and need no second one.
         """
         self._blocks = blocks
         self._calls = calls
+        self._watch = watch
+        self._keep_from = len(blocks) - keep
         self._visits: list[list[_Visit]] = [[] for _ in calls]
 
     def __enter__(self) -> LayerMajor:
@@ -154,17 +174,25 @@ class LayerMajor:
         for number in range(stop):
             for place, coroutine in enumerate(self._coroutines):
                 args, kwargs = self._expect(waiting[place], number)
-                with torch.no_grad():
-                    inputs = map_tensors((args, kwargs), torch.Tensor.detach)
-                    outputs = map_tensors(_run(self._original[number], inputs), _as_leaf)
                 # A copy of the containers: the model's own may change later.
-                self._visits[place].append(_Visit(map_tensors((args, kwargs), lambda tensor: tensor), outputs))
+                arguments = map_tensors((args, kwargs), lambda tensor: tensor)
+                graph = self._run_with_graph(number, place, arguments) if number >= self._keep_from else None
+                with torch.no_grad():
+                    given = map_tensors(arguments, torch.Tensor.detach)
+                    outputs = map_tensors(graph.outputs if graph else _run(self._original[number], given), _as_leaf)
+                self._visits[place].append(_Visit(arguments, outputs, graph))
                 for mapping, written in zip(_mappings([list(args), *kwargs.values()]), outputs[1], strict=True):
                     mapping.update(written)
                 if number + 1 < len(self._blocks):
                     with torch.enable_grad():
                         waiting[place] = coroutine.switch(outputs[0])
             yield number
+
+    def _run_with_graph(self, number: int, place: int, arguments: Any) -> _Graph:
+        with torch.enable_grad(), self._watch(number, place):
+            inputs = map_tensors(arguments, _as_input)
+            given = tensors_in(inputs)  # before the block writes into its mappings
+            return _Graph(given, _run(self._original[number], inputs))
 
     def _expect(self, message: Any, number: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if not isinstance(message, tuple) or message[0] != number:
@@ -192,7 +220,7 @@ class LayerMajor:
         return value.detach()
 
     def backward(self, number: int, place: int) -> None:
-        """Run one block of one micro-batch again with gradients, and its backward.
+        """Run the backward of one block of one micro-batch, after a second run where the first kept no graph.
 
         The gradients arrive at the outputs of earlier blocks. Blocks must be taken from the last to the first. Hooks
         that others have set on the block's modules run.
@@ -203,18 +231,16 @@ class LayerMajor:
         """
         visit = self._visits[place].pop()
         with torch.enable_grad():
-            inputs = map_tensors(visit.arguments, _as_input)
-            given = tensors_in(inputs)  # before the block writes into them
-            outputs = _run(self._original[number], inputs)
+            graph = visit.graph or self._run_with_graph(number, place, visit.arguments)
             reached = [
                 (output, leaf.grad)
-                for output, leaf in zip(tensors_in(outputs), tensors_in(visit.outputs), strict=True)
+                for output, leaf in zip(tensors_in(graph.outputs), tensors_in(visit.outputs), strict=True)
                 if leaf.grad is not None and output.requires_grad
             ]
             torch.autograd.backward([output for output, _ in reached], [gradient for _, gradient in reached])
             sources = [
                 (source, used.grad)
-                for source, used in zip(tensors_in(visit.arguments), given, strict=True)
+                for source, used in zip(tensors_in(visit.arguments), graph.inputs, strict=True)
                 if source.requires_grad and used.grad is not None
             ]
             if sources:
