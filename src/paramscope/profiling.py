@@ -151,6 +151,8 @@ def _profile(
     for name in settings:
         if name not in known:
             raise UsageError(f"{name} is no setting of a profile{did_you_mean(name, known)}; there are {listed(known)}")
+    if not isinstance(model, str | os.PathLike | nn.Module):
+        raise UsageError(f"model is of type {type(model).__name__}; give a path, a hub id or a loaded model")
     chosen = Settings(**settings)
     if output is not None:
         check_target(Path(output), overwrite=overwrite, resume=resume)

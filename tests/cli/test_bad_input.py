@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -287,3 +288,16 @@ def test_hub_set_has_no_lines(refused: Call, tiny_model: Path, texts: Path, tmp_
     shutil.copy(texts, tmp_path / "set")
     err = refused("profile", tiny_model, "--domain", f"a=hf:{tmp_path}/set", "--lines", "-o", tmp_path / "run").err
     assert "--lines is given, but none of the domains uses it" in err
+
+
+def test_report_goes_through_links_and_replaces_no_device(
+    call: Call, refused: Call, tiny_model: Path, texts: Path, tmp_path: Path
+) -> None:
+    run, page, link = tmp_path / "run", tmp_path / "page.html", tmp_path / "link.html"
+    assert call("profile", tiny_model, "--domain", f"a={texts}", "--samples", "2", "-o", run).code == 0
+    link.symlink_to(page)
+    assert call("report", run, "-o", link).code == 0
+    assert link.is_symlink()
+    assert page.read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+    os.mkfifo(tmp_path / "pipe")
+    assert "is no file but a device or a pipe; give a file" in refused("report", run, "-o", tmp_path / "pipe").err

@@ -225,3 +225,8 @@ def test_unknown_grouping_is_refused(tiny_model: Path) -> None:
     assert len(profile.density(1e-3, by="module")) > profile.layers
     with pytest.raises(paramscope.UsageError, match="by 'head' is unknown; give 'layer' or 'module'"):
         profile.density(by="head")  # type: ignore[arg-type]
+
+
+def test_model_of_another_type_is_refused() -> None:
+    with pytest.raises(paramscope.UsageError, match="model is of type NoneType; give a path, a hub id or a loaded"):
+        paramscope.profile(None, {"a": ["x"]})  # type: ignore[arg-type]

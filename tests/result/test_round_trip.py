@@ -118,8 +118,10 @@ def test_manifest_with_a_wrong_value_names_its_place(saved: Path) -> None:
 
 
 def test_folder_that_is_no_run_says_how_one_is_made(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no run\.json in it\); 'paramscope profile \.\.\. -o .*' makes one"):
+    with pytest.raises(UsageError, match=r"no run\.json in it\); give a run's folder"):
         Profile.load(tmp_path)
+    with pytest.raises(UsageError, match=r"no run\.json in it\); 'paramscope profile \.\.\. -o .*' makes one"):
+        Profile.load(tmp_path / "none")
 
 
 def test_path_that_the_system_refuses_is_no_run_either() -> None:

@@ -46,6 +46,10 @@ def write_report(run: str | Path, output: str | Path | None = None) -> Path:
     path = Path(output) if output else Path(run) / "report.html"
     if os.path.isdir(path):
         raise UsageError(f"output {path} is a folder, a file is expected; give one such as {path / 'report.html'}")
+    # What a link leads to is replaced, never the link.
+    path = Path(os.path.realpath(path))
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UsageError(f"output {path} is no file but a device or a pipe; give a file")
     if os.path.isfile(path) and not _is_page(path):
         raise UsageError(f"output {path} is there and is no page, so it is not replaced; give another with -o")
     page = render_report(Profile.load(run))

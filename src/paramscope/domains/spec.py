@@ -214,4 +214,6 @@ def _check_name(name: object) -> None:
         raise UsageError(f"domain name {quoted(name)}: expected text that neither begins nor ends with a blank")
     bad = [char for char in name if char in "|=" or unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}]
     if bad:
-        raise UsageError(f"domain name {quoted(name)}: {bad[0]!r} is not allowed; leave out '|', '=' and line ends")
+        raise UsageError(
+            f"domain name {quoted(name)}: {bad[0]!r} is not allowed; leave out '|', '=' and control characters"
+        )

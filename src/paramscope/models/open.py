@@ -229,7 +229,8 @@ def _load_weights(located: LocatedModel, dtype: torch.dtype | str) -> tuple[nn.M
             raise UsageError(f"{name} ({kind}) is no causal language model, one is expected") from error
         if "ignore_mismatched_sizes" in str(error):
             raise UsageError(f"{name}: its weights have other shapes than config.json says; fetch it again") from error
-        raise UsageError(f"{name} cannot be opened ({one_line(error)})") from error
+        what = f"unknown value {error} in config.json" if isinstance(error, KeyError) else one_line(error)
+        raise UsageError(f"{name} cannot be opened ({what}); check config.json, or fetch it again") from error
     model, info = cast(tuple[nn.Module, dict[str, Any]], loaded)
     missing = sorted(info["missing_keys"])
     if missing:

@@ -42,7 +42,8 @@ def load_run(run: Path) -> tuple[Manifest, Tables]:
             raise UsageError(f"the run {run} is not finished; run the same 'paramscope profile' again with --resume")
         if run.name.endswith(".unfinished") and os.path.isdir(run):
             raise UsageError(f"{run} is an unfinished run; run its 'paramscope profile' again with --resume")
-        raise UsageError(f"{run} is no run folder (no {MANIFEST} in it); 'paramscope profile ... -o {run}' makes one")
+        repair = "give a run's folder" if os.path.exists(run) else f"'paramscope profile ... -o {run}' makes one"
+        raise UsageError(f"{run} is no run folder (no {MANIFEST} in it); {repair}")
     return read_manifest(run / MANIFEST), read_tables(run)
 
 
