@@ -1,0 +1,103 @@
+"""What the kernels read: the samples' positions one after the other, and how samples are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from paramscope.engine.capture import Pair
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Inputs and output gradients of all samples for one weight, without padding.
+
+    Attributes:
+        inputs: ``[P, in]``, contiguous; sample after sample.
+        gradients: ``[P, out]``, contiguous, of the same type.
+        offsets: ``[N + 1]``, int64: sample n has the positions from ``offsets[n]`` to ``offsets[n + 1]``, maybe none.
+    """
+
+    inputs: torch.Tensor
+    gradients: torch.Tensor
+    offsets: torch.Tensor
+
+    @property
+    def samples(self) -> int:
+        """N."""
+        return len(self.offsets) - 1
+
+    @classmethod
+    def of(cls, pairs: Sequence[Pair]) -> Positions:
+        """Lay captures out one after the other.
+
+        A position without any gradient adds exactly nothing to ``d^T a`` and is left out. Such are the padding, the
+        tokens that an expert is not given, and in the last block all tokens that the objective does not read.
+
+        Args:
+            pairs: per micro-batch the input ``[B, T, in]`` and output gradient ``[B, T, out]``, on one device.
+
+        Returns:
+            The positions of the samples in the order of the pairs.
+        """
+        dtype = torch.promote_types(pairs[0][0].dtype, pairs[0][1].dtype)
+        inputs, gradients, counts = [], [], []
+        for given, gradient in pairs:
+            used = (gradient != 0).any(-1)  # True for NaN, which must not be lost
+            inputs.append(given[used].to(dtype))
+            gradients.append(gradient[used].to(dtype))
+            counts.append(used.sum(1))
+        ends = torch.cat(counts).cumsum(0)
+        offsets = torch.cat([ends.new_zeros(1), ends])
+        return cls(torch.cat(inputs), torch.cat(gradients), offsets)
+
+
+@dataclass(frozen=True)
+class SampleMeans:
+    """A matrix of means ``[M, N]``, cut into classes of samples so that each sample's activation is made once.
+
+    The sums over the S classes are made on chip. Where every sample counts in one mean only, as with the domains, the
+    classes are the means; otherwise, as with the means without one group, a class is the samples whose columns of the
+    matrix are equal (a group of a domain), and the means are combinations of the classes' sums.
+
+    Attributes:
+        members: ``[N]``, int32: samples, class after class.
+        bounds: ``[S + 1]``, int32: class s has the members from ``bounds[s]`` to ``bounds[s + 1]``.
+        shares: ``[N]``, float32: what each of the members is multiplied with.
+        mix: ``[M, S]``, float32: means from the classes' sums; None where they are the means.
+    """
+
+    members: torch.Tensor
+    bounds: torch.Tensor
+    shares: torch.Tensor
+    mix: torch.Tensor | None
+
+    @property
+    def classes(self) -> int:
+        """S."""
+        return len(self.bounds) - 1
+
+    @classmethod
+    def of(cls, matrix: torch.Tensor) -> SampleMeans:
+        """Cut a matrix of means; once for all weights.
+
+        Args:
+            matrix: ``[M, N]``, on the kernels' device.
+
+        Returns:
+            The classes.
+        """
+        matrix = matrix.float()
+        mix = None
+        if bool(((matrix != 0).sum(0) == 1).all()):
+            shares, classes = matrix.sum(0), matrix.ne(0).int().argmax(0)
+            count = len(matrix)
+        else:
+            mix, classes = torch.unique(matrix, dim=1, return_inverse=True)
+            shares, count = torch.ones_like(matrix[0]), mix.shape[1]
+        members = torch.argsort(classes, stable=True)
+        ends = torch.bincount(classes, minlength=count).cumsum(0)
+        bounds = torch.cat([ends.new_zeros(1), ends])
+        return cls(members.int(), bounds.int(), shares[members].contiguous(), mix)
