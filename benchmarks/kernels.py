@@ -19,8 +19,9 @@ from dataclasses import dataclass
 import torch
 
 from paramscope.engine.capture import Pair
-from paramscope.engine.kernels import Positions, SampleMeans
-from paramscope.engine.reduce import Reduction, activation_tile
+from paramscope.engine.kernels.operands import Positions, SampleMeans
+from paramscope.engine.kernels.plain import activation_tile
+from paramscope.engine.reduction import Reduction
 from paramscope.measures.intervals import jackknife_stride
 
 Work = Callable[[], object]
@@ -143,7 +144,7 @@ def plain_works(setting: Setting, tiles_mib: list[int]) -> dict[str, dict[str, W
 
 def agreement(setting: Setting, tile_bytes: int) -> dict[str, float]:
     """Largest difference of the kernels' results from the plain ones, against the largest value."""
-    from paramscope.engine.kernels import add_pair_products, mean_tile
+    from paramscope.engine.kernels.triton_tiles import add_pair_products, mean_tile
 
     positions = Positions.of(setting.pairs)
     mean = mean_tile(setting.weight, positions, SampleMeans.of(setting.plan.mean_rows)).flatten(1)

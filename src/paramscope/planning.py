@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,7 @@ from paramscope.domains import Domain, DomainSpec, check_names, draw_domain
 from paramscope.engine.batches import MicroBatch, plan_batches
 from paramscope.engine.estimate import MemoryEstimate, fit, logit_rows, memory_free, memory_in_use
 from paramscope.engine.objectives import OBJECTIVES, Objective, Reading
-from paramscope.engine.reduce import Reduction
+from paramscope.engine.reduction import Reduction
 from paramscope.errors import UsageError
 from paramscope.models.blocks import Block, find_structure, unmeasured_weights
 from paramscope.models.open import OpenModel, adopt, choose_device, load, locate, max_positions, vocabulary
@@ -150,6 +151,7 @@ def make_plan(
         thresholds=sorted({PAPER_THRESHOLD, *([settings.threshold] if settings.threshold else [])}),
         dtype=torch.promote_types(opened.dtype, torch.float32),
         device=opened.device,
+        paired=_paired(domains, readings, settings.pairs),
     )
     batch = functools.partial(
         plan_batches, readings, membership, batch_size=batch_size, logit_rows=logit_rows(tokens_known)
@@ -177,6 +179,23 @@ def make_plan(
         warnings=warnings,
         seconds=time.perf_counter() - started,
     )
+
+
+_PAIRS_PER_TOKEN = 8
+"""Samples, for each token of an average one, up to which all pairs cost no more than the rest: for P weights, N samples
+and T tokens each, pairs take N^2 P operations, the passes and products 8 N T P."""
+
+
+def _paired(domains: Sequence[Domain], readings: Sequence[Reading], pairs: int | str | None) -> list[int] | None:
+    """Samples whose pairs are compared, in the samples' order; None for all."""
+    sizes = [len(domain.samples) for domain in domains]
+    if pairs is None:
+        most = _PAIRS_PER_TOKEN * sum(len(reading.input_ids) for reading in readings) // len(readings)
+        pairs = "all" if len(readings) <= most else max(2, most // len(domains))
+    if isinstance(pairs, str) or pairs >= max(sizes):
+        return None
+    starts = itertools.accumulate(sizes, initial=0)
+    return [start + i for start, size in zip(starts, sizes, strict=False) for i in range(min(size, pairs))]
 
 
 def _refuse_ignored(settings: Settings, revision: str | None) -> None:

@@ -51,6 +51,9 @@ def make_manifest(
     plan: Plan, check: SelfCheck, tables: Tables, measured: Measured, started: str, timings: dict[str, float]
 ) -> Manifest:
     """The manifest of a finished run."""
+    sizes = [len(domain.samples) for domain in plan.domains]
+    chosen = range(sum(sizes)) if plan.reduction.paired is None else plan.reduction.paired
+    paired = np.bincount(np.repeat(np.arange(len(sizes)), sizes)[list(chosen)], minlength=len(sizes)).tolist()
     records = [
         DomainRecord(
             name=domain.name,
@@ -63,9 +66,10 @@ def make_manifest(
             duplicates=domain.duplicates,
             unfit=domain.unfit,
             truncated=domain.truncated,
+            paired=paired[place],
             sha256=[sample.sha256 for sample in domain.samples],
         )
-        for domain in plan.domains
+        for place, domain in enumerate(plan.domains)
     ]
     opened, given = plan.opened, plan.settings.threshold
     return Manifest(

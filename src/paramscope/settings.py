@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from paramscope.errors import UsageError
 
@@ -33,6 +33,8 @@ class Settings:
         threshold: gamma that pictures use by default; None takes the pooled median of the run's activations.
         seed: of the draw and the bootstrap.
         save_scores: also keep the mean activation of every weight.
+        pairs: samples of each domain whose pairs are compared: all of them, none (0), a number (the first ones of the
+            draw), or None: all while that costs less than the rest, else as many as cost the same.
         max_memory: bytes that the process may take; None plans with usual sizes. Changes nothing but rounding.
     """
 
@@ -45,6 +47,7 @@ class Settings:
     threshold: float | None = None
     seed: int = 0
     save_scores: bool = False
+    pairs: int | Literal["all"] | None = None
     max_memory: int | None = None
 
     def __post_init__(self) -> None:
@@ -54,6 +57,10 @@ class Settings:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise UsageError(f"{_flag(name)} {value!r} is out of range; give a whole number of at least {least}")
+        if self.pairs not in (None, "all") and (
+            isinstance(self.pairs, bool) or not isinstance(self.pairs, int) or self.pairs < 0
+        ):
+            raise UsageError(f"--pairs {self.pairs!r} is out of range; give all, or a whole number of at least 0")
         if self.threshold is not None and not is_positive(self.threshold):
             raise UsageError(f"--threshold {self.threshold!r} is no positive number; give one such as 2e-5")
         for name, known in (("objective", OBJECTIVE_NAMES), ("dtype", DTYPE_NAMES)):

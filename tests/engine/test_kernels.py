@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 import subprocess
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from paramscope.engine.kernels import Positions, SampleMeans, usable
-from paramscope.engine.reduce import activation_tile
-from tests.engine.kernel_cases import SAMPLED, Case, cases
+from paramscope.engine.kernels import PlainTiles, usable
+from paramscope.engine.kernels.operands import Positions, SampleMeans
+from paramscope.engine.kernels.plain import activation_tile
+from tests.engine.kernel_cases import SAMPLED, Case, cases, half_of, through_tiles
 
 Results = dict[str, dict[str, torch.Tensor]]
 
@@ -97,6 +99,12 @@ def test_kernels_equal_the_plain_path_and_the_reference(name: str, results: Resu
     deleted_rows = plan.deleted_rows
     _close(found["deleted"], np.einsum("mn,noi->moi", deleted_rows.double().numpy(), exact[:, SAMPLED]))
     _close(found["deleted"], (deleted_rows @ plain[:, SAMPLED].flatten(1)).view_as(found["deleted"]))
+
+    if "tiles mean" in found:
+        halved = dataclasses.replace(plan, paired=half_of(plan))
+        expected = through_tiles(case, halved, PlainTiles(halved, *case.weight.shape))
+        for part, wanted in expected.items():
+            _close(found[part], wanted)
 
     flat = exact.reshape(len(exact), -1)
     _close(found["gram"], np.tril(flat @ flat.T))

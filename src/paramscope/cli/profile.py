@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 @click.option("--target", help="Template of the answer, for target-logprob and logit-difference.")
 @click.option("--foil", help="Template of the other answer, for logit-difference.")
 @click.option("--keep", type=click.Choice(["start", "end"]), help="End of a long text that stays.")
+@click.option("--pairs", default="auto", show_default=True, help="Samples a domain whose pairs are compared: all, N.")
 @click.option("--max-memory", metavar="SIZE", help="Memory that the process may take, such as 3GiB.")
 @click.option("--save-scores", is_flag=True, help="Also keep the mean activation of every weight (large).")
 @click.option("--resume", is_flag=True, help="Finish an interrupted run.")
@@ -70,6 +71,7 @@ def command(
     resume: bool,
     overwrite: bool,
     dry_run: bool,
+    pairs: str,
     max_memory: str | None,
     as_json: bool,
     quiet: bool,
@@ -86,7 +88,9 @@ def command(
     paramscope profile ./model -o run --field text \\
         --domain support=tickets.csv --domain code=src.jsonl
     """  # noqa: DOC501, D301 - the text is the command's help; click wants the character \b itself
-    chosen = Settings(batch_size=_batch_size(batch_size), max_memory=_bytes(max_memory), **settings)
+    chosen = Settings(
+        batch_size=_batch_size(batch_size), pairs=_pairs(pairs), max_memory=_bytes(max_memory), **settings
+    )
     if output is None and not dry_run:
         raise UsageError("no folder for the run is given; give one with -o RUN (or --dry-run)")
     own = {"field": field, "template": template, "lines": lines, "target": target, "foil": foil}
@@ -252,3 +256,11 @@ def _bytes(value: str | None) -> int | None:
     if size < 1:
         raise UsageError(f"--max-memory {value!r} is no size; give one such as 3GiB or 800MB")
     return size
+
+
+def _pairs(value: str) -> Any:
+    if value in ("auto", "all"):
+        return "all" if value == "all" else None
+    if not (value.isascii() and value.isdecimal()):
+        raise UsageError(f"--pairs {value!r} is no number of samples; give a whole number of at least 0, all, or auto")
+    return int(value)

@@ -55,6 +55,10 @@ def tell_plan(talk: Console, plan: Plan) -> None:
         noted = f" ({', '.join(notes)})" if notes else ""
         samples = _counted(len(domain.samples), "sample")
         talk.print(f"domain {inert(domain.name)}: {samples}, {_counted(tokens, 'token')}{noted}")
+    if plan.reduction.paired is not None:
+        talk.print(
+            f"pairs: of {plan.reduction.pairs} of {plan.reduction.samples} samples, the first of each domain's draw"
+        )
     talk.print(
         f"objective: {plan.objective.name}; {_counted(len(plan.batches), 'micro-batch', 'es')}; "
         f"about {told_bytes(plan.memory.total)} at the peak"

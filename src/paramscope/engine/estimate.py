@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from paramscope.engine.batches import MicroBatch
-from paramscope.engine.reduce import TILE_BYTES, Reduction
+from paramscope.engine.reduction import TILE_BYTES, Reduction
 from paramscope.errors import UsageError
 from paramscope.models.blocks import Block
 from paramscope.wording import told_bytes
@@ -100,7 +100,7 @@ def estimate_memory(
         weights=sum(parameter.numel() * parameter.element_size() for parameter in model.parameters()),
         between_blocks=tokens * hidden * element * (len(blocks) + 2),
         block=int((tokens * _CAPTURES + largest * 2 * _GRAPH) * widths * element),
-        tiles=2 * tile + len(blocks) * plan.samples**2 * 8,
+        tiles=2 * tile + len(blocks) * plan.pairs**2 * 8,
     )
 
 

@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 from paramscope.engine.batches import MicroBatch
 from paramscope.engine.forward import Pass, layer_major_pass
 from paramscope.engine.objectives import Objective
-from paramscope.engine.reduce import Reduction, reduce_layer
+from paramscope.engine.reduce import reduce_layer
+from paramscope.engine.reduction import Reduction
 from paramscope.models.blocks import Block
 from paramscope.models.open import OpenModel
 from paramscope.result.layer import LayerResult

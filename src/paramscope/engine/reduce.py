@@ -6,103 +6,17 @@ reduction while it is in the cache, and overwritten by the next one.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from paramscope.engine.capture import Pair
+from paramscope.engine.kernels import choose_tiles
+from paramscope.engine.reduction import Reduction
 from paramscope.measures.histogram import BINS
-from paramscope.measures.intervals import GROUPS, jackknife_stride, sample_groups
+from paramscope.measures.intervals import GROUPS, jackknife_stride
 from paramscope.models.weights import LinearWeight
 from paramscope.result.layer import LayerResult, ModuleResult
-
-TILE_BYTES = 16 << 20
-"""Size of a tile; it should stay in the last-level cache."""
-
-_GRAM_ROWS = 48
-"""Samples in a strip of the Gram matrix: only the strips up to the diagonal are computed."""
-
-
-@dataclass(frozen=True)
-class Reduction:
-    """How samples are put together; the same for every layer.
-
-    Attributes:
-        order: the engine's order as indices into the samples (domains one after the other in both).
-        sizes: samples per domain.
-        thresholds: counted exactly.
-        dtype: of the products and sums, at least float32.
-        device: of the tiles.
-        tile_bytes: see ``TILE_BYTES``.
-    """
-
-    order: Sequence[int]
-    sizes: Sequence[int]
-    thresholds: Sequence[float]
-    dtype: torch.dtype
-    device: torch.device
-    tile_bytes: int = TILE_BYTES
-
-    @property
-    def samples(self) -> int:
-        """N."""
-        return len(self.order)
-
-    @functools.cached_property
-    def mean_rows(self) -> torch.Tensor:
-        """``[D, N]``: times a tile ``[N, ...]`` it gives each domain's mean."""
-        rows = np.zeros((len(self.sizes), self.samples))
-        start = 0
-        for domain, size in enumerate(self.sizes):
-            rows[domain, start : start + size] = 1 / size
-            start += size
-        return self._in_engine_order(rows)
-
-    @functools.cached_property
-    def deleted_rows(self) -> torch.Tensor:
-        """``[D * G, N]``: each domain's mean without one group; zero for a group without samples."""
-        rows = np.zeros((len(self.sizes), GROUPS, self.samples))
-        start = 0
-        for domain, size in enumerate(self.sizes):
-            groups = sample_groups(size)
-            for group in range(groups.max() + 1 if size > 1 else 0):
-                kept = groups != group
-                rows[domain, group, start : start + size] = kept / kept.sum()
-            start += size
-        return self._in_engine_order(rows.reshape(-1, self.samples))
-
-    def _in_engine_order(self, rows: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(rows[:, list(self.order)]).to(self.device, self.dtype)
-
-    def in_sample_order(self, gram: torch.Tensor) -> np.ndarray:
-        """A Gram matrix in the engine's order, put into the samples' order."""
-        result = np.empty(gram.shape)
-        result[np.ix_(self.order, self.order)] = gram.cpu().numpy()
-        return result
-
-
-def activation_tile(pairs: Sequence[Pair], weight: torch.Tensor, rows: slice, out: torch.Tensor) -> None:
-    """Activations of all samples for some rows of a weight.
-
-    A(s, w) = |w dD/dw| with dD/dW = sum over positions of d a^T (Wang et al. 2024, equation 3, for a linear map).
-
-    Args:
-        pairs: per micro-batch the input ``[B, T, in]`` and output gradient ``[B, T, out]``; T is 0 where the module was
-            not reached.
-        weight: ``[out, in]``.
-        rows: of the weight.
-        out: ``[N, rows, in]``, overwritten; of the type of the products.
-    """
-    start = 0
-    for inputs, gradients in pairs:
-        count = len(inputs)
-        part = gradients[:, :, rows].transpose(1, 2).to(out.dtype)
-        torch.bmm(part, inputs.to(out.dtype), out=out[start : start + count])
-        start += count
-    out.mul_(weight[rows].to(out.dtype)).abs_()
 
 
 class _ModuleSums:
@@ -198,40 +112,27 @@ def reduce_layer(
     Returns:
         The layer's result.
     """
-    mean_rows, deleted_rows = plan.mean_rows, plan.deleted_rows
-    gram = torch.zeros(plan.samples, plan.samples, dtype=torch.float64, device=plan.device)
+    gram = torch.zeros(plan.pairs, plan.pairs, dtype=torch.float64, device=plan.device)
     modules = []
     for weight in weights:
-        columns, height = weight.columns, weight.rows // weight.stack
-        limit = max(8, plan.tile_bytes // (plan.samples * columns * plan.dtype.itemsize))
-        buffer = torch.empty(plan.samples * min(height, limit) * columns, dtype=plan.dtype, device=plan.device)
+        height, stride = weight.rows // weight.stack, jackknife_stride(weight.rows)
+        tiles = choose_tiles(plan, height, weight.columns, weight.dtype)
         sums = _ModuleSums(weight, plan)
-        stride = jackknife_stride(weight.rows)
         if scores is not None:
-            scores[weight.name] = torch.empty(len(plan.sizes), weight.rows, columns, dtype=plan.dtype)
+            scores[weight.name] = torch.empty(len(plan.sizes), weight.rows, weight.columns, dtype=plan.dtype)
         for place, (matrix, pairs) in enumerate(zip(weight.matrices, captured[weight.name], strict=True)):
-            for start in range(0, height, limit):
-                part = slice(start, min(start + limit, height))
-                tile = buffer[: plan.samples * (part.stop - start) * columns].view(plan.samples, -1, columns)
-                activation_tile(pairs, matrix, part, tile)
-                flat = tile.flatten(1)
-                _add_gram(gram, flat)
-                mean = (mean_rows @ flat).view(-1, part.stop - start, columns)
-                # Its rows in the whole stack, map after map.
+            tiles.begin(matrix, pairs)
+            for start in range(0, height, tiles.height):
+                part = slice(start, min(start + tiles.height, height))
+                # Its rows in the whole stack, map after map; one in ``stride`` of those is sampled.
                 whole = slice(place * height + part.start, place * height + part.stop)
+                sampled = slice(part.start + -whole.start % stride, part.stop, stride)
+                mean, deleted = tiles.reduce(part, sampled, gram)
                 sums.add_mean(mean, whole, plan.thresholds)
                 if scores is not None:
                     scores[weight.name][:, whole] = mean.cpu()
-                sampled = tile[:, -whole.start % stride :: stride].reshape(plan.samples, -1)
-                if sampled.shape[1]:
-                    sums.add_deleted(deleted_rows @ sampled)
+                if deleted.numel():
+                    sums.add_deleted(deleted.flatten(1))
         modules.append(sums.result(weight, plan.dtype))
     gram = torch.tril(gram) + torch.tril(gram, -1).T
     return LayerResult(layer, plan.in_sample_order(gram), tuple(modules))
-
-
-def _add_gram(gram: torch.Tensor, flat: torch.Tensor) -> None:
-    """Add ``flat @ flat.T``, the lower strips only."""
-    for start in range(0, len(flat), _GRAM_ROWS):
-        stop = min(start + _GRAM_ROWS, len(flat))
-        gram[start:stop, :stop] += flat[start:stop] @ flat[:stop].T

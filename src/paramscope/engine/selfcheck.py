@@ -13,8 +13,8 @@ from torch import nn
 from paramscope.engine.batches import HEAD_ROWS, MicroBatch
 from paramscope.engine.capture import Pair
 from paramscope.engine.forward import layer_major_pass
+from paramscope.engine.kernels.plain import activation_tile
 from paramscope.engine.objectives import Objective, Reading
-from paramscope.engine.reduce import activation_tile
 from paramscope.errors import CheckError
 from paramscope.models.blocks import Block
 from paramscope.models.open import evaluation_mode

@@ -59,6 +59,7 @@ def render_report(profile: Profile) -> str:
         "findings": findings,
         "density": density_figures(density, names, profile.bands),
         "paper": paper_figures(paper, names, profile.bands) if paper else None,
+        "paired": _paired(profile),
         "raw": raw,
         "centred": centred,
         "concentration": concentration_tables(profile, names),
@@ -75,6 +76,13 @@ def render_report(profile: Profile) -> str:
         "arguments": argument_rows(profile.manifest.arguments),
     }
     return _environment().get_template("page.html.j2").render(content)
+
+
+def _paired(profile: Profile) -> int | None:
+    """How many texts of each domain were compared with others; None for all."""
+    if all(domain.paired in (None, domain.samples) for domain in profile.manifest.domains):
+        return None
+    return max(domain.paired or 0 for domain in profile.manifest.domains)
 
 
 def _environment() -> jinja2.Environment:

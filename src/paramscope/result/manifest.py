@@ -46,6 +46,7 @@ class DomainRecord(_Record):
     duplicates: int
     unfit: int = Field(default=0, description="rows that the objective cannot read")
     truncated: int
+    paired: int | None = Field(default=None, description="samples whose pairs were compared; all where it is null")
     sha256: list[str] = Field(description="of each sample's token ids, in the order of samples.parquet")
 
 

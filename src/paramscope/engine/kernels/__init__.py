@@ -1,6 +1,6 @@
-"""GPU kernels for the reductions of one weight: they write its mean activations and never one sample's.
+"""Reductions of one weight by device: plain PyTorch, and GPU kernels that never write one sample's activations.
 
-The plain path (``engine.reduce``) makes a tile of all samples' activations in memory and reads it several times. Here
+The plain path makes a tile of all samples' activations in memory and reads it several times. In the kernels
 a program keeps a patch of the weight on chip, goes through the samples, and writes sums over samples only. What is
 read off the mean tile afterwards (histogram, zeros, counts, row and column sums) stays plain torch: the tile is as
 large as the weight and not as the samples, so reading it a few times costs little beside the products of all samples.
@@ -15,9 +15,11 @@ from collections.abc import Sequence
 
 import torch
 
-from paramscope.engine.kernels.operands import Positions, SampleMeans
+from paramscope.engine.kernels.fused import FusedTiles
+from paramscope.engine.kernels.plain import PlainTiles
+from paramscope.engine.reduction import Reduction
 
-__all__ = ["Positions", "SampleMeans", "add_pair_products", "mean_tile", "usable"]
+__all__ = ["FusedTiles", "PlainTiles", "choose_tiles", "usable"]
 
 _TYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -36,36 +38,18 @@ def usable(device: torch.device, dtypes: Sequence[torch.dtype]) -> bool:
     return wanted and importlib.util.find_spec("triton") is not None
 
 
-def mean_tile(
-    weight: torch.Tensor, positions: Positions, means: SampleMeans, rows: slice = slice(None)
-) -> torch.Tensor:
-    """Means over samples of the activations ``|W * (d^T a)|`` for some rows of a weight.
+def choose_tiles(plan: Reduction, rows: int, columns: int, dtype: torch.dtype) -> PlainTiles | FusedTiles:
+    """The way to reduce maps of one size.
 
     Args:
-        weight: ``[out, in]`` with any strides, float32, bfloat16 or float16.
-        positions: all samples' inputs and output gradients of this weight.
-        means: how samples are put together: ``M`` means.
-        rows: of the weight; with a step for a sample of them.
+        plan: how samples are put together.
+        rows: of a map.
+        columns: of a map.
+        dtype: of the weights and captures.
 
     Returns:
-        ``[M, rows, in]``, float32.
+        The GPU kernels where they can be used, else plain PyTorch.
     """
-    from paramscope.engine.kernels import triton_tiles
-
-    return triton_tiles.mean_tile(weight, positions, means, rows)
-
-
-def add_pair_products(
-    gram: torch.Tensor, weight: torch.Tensor, positions: Positions, rows: slice = slice(None)
-) -> None:
-    """Add to the samples' Gram matrix: ``gram[i, j] += sum of A_i * A_j`` over some rows of a weight, for j <= i.
-
-    Args:
-        gram: ``[N, N]``, float64, contiguous; changed on and below its diagonal.
-        weight: see ``mean_tile``.
-        positions: see ``mean_tile``.
-        rows: see ``mean_tile``.
-    """
-    from paramscope.engine.kernels import triton_tiles
-
-    triton_tiles.add_pair_products(gram, weight, positions, rows)
+    if usable(plan.device, [dtype, plan.dtype]):
+        return FusedTiles(plan, rows)
+    return PlainTiles(plan, rows, columns)

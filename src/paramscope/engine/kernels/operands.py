@@ -53,6 +53,16 @@ class Positions:
         offsets = torch.cat([ends.new_zeros(1), ends])
         return cls(torch.cat(inputs), torch.cat(gradients), offsets)
 
+    def take(self, samples: torch.Tensor) -> Positions:
+        """The positions of some samples, ``[n]``, in their order."""
+        spans = [slice(int(self.offsets[i]), int(self.offsets[i + 1])) for i in samples.tolist()]
+        ends = self.offsets.diff()[samples].cumsum(0)
+        return Positions(
+            torch.cat([self.inputs[span] for span in spans]),
+            torch.cat([self.gradients[span] for span in spans]),
+            torch.cat([ends.new_zeros(1), ends]),
+        )
+
 
 @dataclass(frozen=True)
 class SampleMeans:

@@ -57,13 +57,13 @@ def mean_tile(
     blocks: Blocks = MEAN_BLOCKS,
     precision: str = "ieee",
 ) -> torch.Tensor:
-    """See ``kernels.mean_tile``.
+    """Means over samples of the activations ``|W * (d^T a)|`` for some rows of a weight.
 
     Args:
-        weight: ``[out, in]``.
+        weight: ``[out, in]`` with any strides, float32, bfloat16 or float16.
         positions: all samples' inputs and output gradients of this weight.
         means: how samples are put together.
-        rows: of the weight.
+        rows: of the weight; with a step for a sample of them.
         blocks: sizes on chip.
         precision: of products of float32 inputs (``tl.dot``'s ``input_precision``); "ieee" is full float32.
 
@@ -110,7 +110,7 @@ def add_pair_products(
     strip: int = STRIP,
     precision: str = "ieee",
 ) -> None:
-    """See ``kernels.add_pair_products``.
+    """Add to the samples' Gram matrix: ``gram[i, j] += sum of A_i * A_j`` over some rows of a weight, for j <= i.
 
     Args:
         gram: ``[N, N]``, float64, contiguous; changed on and below its diagonal.

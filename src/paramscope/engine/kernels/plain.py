@@ -1,0 +1,95 @@
+"""The tile of all samples' activations in memory, made with plain PyTorch: on CPUs, and where the kernels do not apply.
+
+A tile is made, read by every reduction while it is in the cache, and overwritten by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from paramscope.engine.capture import Pair
+from paramscope.engine.reduction import Reduction
+
+_GRAM_ROWS = 48
+"""Samples in a strip of the Gram matrix: only the strips up to the diagonal are computed."""
+
+
+class PlainTiles:
+    """Reduces the rows of one map after another.
+
+    Attributes:
+        height: most rows at once.
+    """
+
+    def __init__(self, plan: Reduction, rows: int, columns: int) -> None:
+        """Prepare for maps of one size.
+
+        Args:
+            plan: how samples are put together.
+            rows: of a map.
+            columns: of a map.
+        """
+        self._plan = plan
+        self.height = min(rows, max(8, plan.tile_bytes // (plan.samples * columns * plan.dtype.itemsize)))
+        self._buffer = torch.empty(plan.samples * self.height * columns, dtype=plan.dtype, device=plan.device)
+
+    def begin(self, matrix: torch.Tensor, pairs: Sequence[Pair]) -> None:
+        """Go to another map.
+
+        Args:
+            matrix: ``[rows, columns]``.
+            pairs: its captures, one pair a micro-batch.
+        """
+        self._matrix, self._pairs = matrix, pairs
+
+    def reduce(self, part: slice, sampled: slice, gram: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Reduce some rows.
+
+        Args:
+            part: the rows, without a step.
+            sampled: the rows among them (counted from the first of the map) of the means without one group.
+            gram: of the paired samples, float64; added to on and below the diagonal.
+
+        Returns:
+            Domains' means ``[D, rows, columns]``, and means without one group ``[D * G, sampled, columns]``.
+        """
+        plan, columns = self._plan, self._matrix.shape[1]
+        tile = self._buffer[: plan.samples * (part.stop - part.start) * columns].view(plan.samples, -1, columns)
+        activation_tile(self._pairs, self._matrix, part, tile)
+        flat = tile.flatten(1)
+        if plan.pairs:
+            _add_gram(gram, flat if plan.paired_rows is None else flat[plan.paired_rows])
+        mean = (plan.mean_rows @ flat).view(-1, part.stop - part.start, columns)
+        chosen = tile[:, sampled.start - part.start : sampled.stop - part.start : sampled.step]
+        deleted = plan.deleted_rows @ chosen.reshape(plan.samples, -1)
+        return mean, deleted.view(len(deleted), -1, columns)
+
+
+def activation_tile(pairs: Sequence[Pair], weight: torch.Tensor, rows: slice, out: torch.Tensor) -> None:
+    """Activations of all samples for some rows of a weight.
+
+    A(s, w) = |w dD/dw| with dD/dW = sum over positions of d a^T (Wang et al. 2024, equation 3, for a linear map).
+
+    Args:
+        pairs: per micro-batch the input ``[B, T, in]`` and output gradient ``[B, T, out]``; T is 0 where the module was
+            not reached.
+        weight: ``[out, in]``.
+        rows: of the weight.
+        out: ``[N, rows, in]``, overwritten; of the type of the products.
+    """
+    start = 0
+    for inputs, gradients in pairs:
+        count = len(inputs)
+        part = gradients[:, :, rows].transpose(1, 2).to(out.dtype)
+        torch.bmm(part, inputs.to(out.dtype), out=out[start : start + count])
+        start += count
+    out.mul_(weight[rows].to(out.dtype)).abs_()
+
+
+def _add_gram(gram: torch.Tensor, flat: torch.Tensor) -> None:
+    """Add ``flat @ flat.T``, the lower strips only."""
+    for start in range(0, len(flat), _GRAM_ROWS):
+        stop = min(start + _GRAM_ROWS, len(flat))
+        gram[start:stop, :stop] += flat[start:stop] @ flat[:stop].T

@@ -1,0 +1,91 @@
+"""How samples are put together: into domains, into groups for the jackknife, and into pairs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from paramscope.measures.intervals import GROUPS, sample_groups
+
+TILE_BYTES = 16 << 20
+"""Size of a tile; it should stay in the last-level cache."""
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """How samples are put together; the same for every layer.
+
+    Attributes:
+        order: the engine's order as indices into the samples (domains one after the other in both).
+        sizes: samples per domain.
+        thresholds: counted exactly.
+        dtype: of the products and sums, at least float32.
+        device: of the tiles.
+        tile_bytes: see ``TILE_BYTES``.
+        paired: samples of which all pairs are taken; None takes all samples.
+    """
+
+    order: Sequence[int]
+    sizes: Sequence[int]
+    thresholds: Sequence[float]
+    dtype: torch.dtype
+    device: torch.device
+    tile_bytes: int = TILE_BYTES
+    paired: Sequence[int] | None = None
+
+    @property
+    def samples(self) -> int:
+        """N."""
+        return len(self.order)
+
+    @functools.cached_property
+    def mean_rows(self) -> torch.Tensor:
+        """``[D, N]``: times a tile ``[N, ...]`` it gives each domain's mean."""
+        rows = np.zeros((len(self.sizes), self.samples))
+        start = 0
+        for domain, size in enumerate(self.sizes):
+            rows[domain, start : start + size] = 1 / size
+            start += size
+        return self._in_engine_order(rows)
+
+    @functools.cached_property
+    def deleted_rows(self) -> torch.Tensor:
+        """``[D * G, N]``: each domain's mean without one group; zero for a group without samples."""
+        rows = np.zeros((len(self.sizes), GROUPS, self.samples))
+        start = 0
+        for domain, size in enumerate(self.sizes):
+            groups = sample_groups(size)
+            for group in range(groups.max() + 1 if size > 1 else 0):
+                kept = groups != group
+                rows[domain, group, start : start + size] = kept / kept.sum()
+            start += size
+        return self._in_engine_order(rows.reshape(-1, self.samples))
+
+    def _in_engine_order(self, rows: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(rows[:, list(self.order)]).to(self.device, self.dtype)
+
+    @functools.cached_property
+    def paired_rows(self) -> torch.Tensor | None:
+        """Places in the engine's order of the paired samples, None for all of them."""
+        if self.paired is None:
+            return None
+        chosen = set(self.paired)
+        places = [place for place, sample in enumerate(self.order) if sample in chosen]
+        return torch.tensor(places, dtype=torch.long, device=self.device)
+
+    @property
+    def pairs(self) -> int:
+        """Samples of which all pairs are taken."""
+        return self.samples if self.paired is None else len(self.paired)
+
+    def in_sample_order(self, gram: torch.Tensor) -> np.ndarray:
+        """A Gram matrix of the paired samples in the engine's order, put into the order of all; NaN for the others."""
+        chosen = range(self.samples) if self.paired_rows is None else self.paired_rows.tolist()
+        places = [self.order[place] for place in chosen]
+        result = np.full((self.samples, self.samples), np.nan)
+        result[np.ix_(places, places)] = gram.cpu().numpy()
+        return result
