@@ -40,7 +40,7 @@ def measure(kind: str, data: str | None, samples: int, tokens: int) -> dict[str,
     from paramscope.domains import EMBEDDED, parse_domain
     from paramscope.engine.schedule import head_at
     from paramscope.models.embedded import embedded_model
-    from paramscope.models.open import output_head
+    from paramscope.models.running import output_head
     from paramscope.planning import make_plan
     from paramscope.profiling import check_plan, run_plan
     from paramscope.settings import Settings

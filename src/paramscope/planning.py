@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
 
 from paramscope.domains import Domain, DomainSpec, check_names, draw_domain
-from paramscope.engine.batches import MicroBatch, plan_batches
-from paramscope.engine.estimate import MemoryEstimate, fit, logit_rows, memory_free, memory_in_use
+from paramscope.engine.batches import MicroBatch
+from paramscope.engine.estimate import MemoryEstimate, memory_free, memory_in_use
+from paramscope.engine.layout import Layout, lay_out
 from paramscope.engine.objectives import OBJECTIVES, Objective, Reading
 from paramscope.engine.reduction import Reduction
 from paramscope.errors import UsageError
-from paramscope.models.blocks import Block, find_structure, unmeasured_weights
-from paramscope.models.open import OpenModel, adopt, choose_device, load, locate, max_positions, vocabulary
-from paramscope.result.profile import PAPER_THRESHOLD
+from paramscope.models.blocks import Block, Structure, find_structure, guess_structure, unmeasured_weights
+from paramscope.models.open import LocatedModel, OpenModel, adopt, choose_device, load, locate, max_positions, sketch
+from paramscope.models.running import vocabulary
 from paramscope.settings import Settings
 from paramscope.wording import told_bytes
 
@@ -81,6 +80,7 @@ def make_plan(
     *,
     tokenizer: Any = None,
     revision: str | None = None,
+    dry: bool = False,
 ) -> Plan:
     """Read the texts, open the model and lay out the run.
 
@@ -90,6 +90,7 @@ def make_plan(
         settings: of the user.
         tokenizer: for a loaded model; not needed when all samples are token ids.
         revision: on the hub.
+        dry: nothing will be run, so the weights of a model on disk are not read.
 
     Returns:
         The plan.
@@ -107,7 +108,7 @@ def make_plan(
         _refuse_ignored(settings, revision)
     elif tokenizer is not None:
         raise UsageError("tokenizer is for a loaded model; one that is opened from disk brings its own, leave it out")
-    located: Any = None if isinstance(model, nn.Module) else locate(os.fspath(model), revision)
+    located = None if isinstance(model, nn.Module) else locate(os.fspath(model), revision)
     config = located.config if located else getattr(model, "config", None)
     limit = max_positions(config)
     tokens = min(settings.max_tokens, limit or settings.max_tokens)
@@ -129,49 +130,26 @@ def make_plan(
     if tokens < settings.max_tokens and any(domain.truncated for domain in domains):
         warnings.append(f"texts are cut to {tokens} tokens, the longest input this model takes")
     readings = [objective.read(sample) for domain in domains for sample in domain.samples]
-    if isinstance(model, nn.Module):
-        opened = adopt(model)
-    else:
-        opened = load(located, dtype=settings.dtype, device=settings.device)
-    structure = find_structure(opened.model)
-    blocks = structure.blocks
-    warnings += [*opened.warnings, *_warn_of_unmeasured(blocks)]
-    tokens_known = vocabulary(opened.model)
-    _check_tokens(tokens_known, domains)
-    # Many models compute parts in float32 whatever their weights are, and those round otherwise beside other samples or
-    # over a longer row: by 1e-7, a hundred times what float64 is asked for.
-    usual = 1 if structure.dtype == torch.float64 else None
-    batch_size = 1 if structure.routes else settings.batch_size or usual
+    opened, structure, layout = _open(model, located, domains, readings, settings, in_use, dry=dry)
+    warnings += [*opened.warnings, *_warn_of_unmeasured(structure.blocks)]
+    _check_tokens(vocabulary(opened.model), domains)
     if structure.routes and settings.batch_size not in (None, 1):
         warnings.append("this model routes tokens to experts, so its samples go one at a time; batch_size is not used")
-    membership = [place for place, domain in enumerate(domains) for _ in domain.samples]
-    reduction = Reduction(
-        order=(),
-        sizes=[len(domain.samples) for domain in domains],
-        thresholds=sorted({PAPER_THRESHOLD, *([settings.threshold] if settings.threshold else [])}),
-        dtype=torch.promote_types(opened.dtype, torch.float32),
-        device=opened.device,
-        paired=_paired(domains, readings, settings.pairs),
-    )
-    batch = functools.partial(
-        plan_batches, readings, membership, batch_size=batch_size, logit_rows=logit_rows(tokens_known)
-    )
-    layout = fit(opened.model, blocks, batch, reduction, in_use, settings.max_memory)
-    free = memory_free(opened.device)
-    if free is not None and layout.memory.total - in_use > free:
+    free, more = memory_free(opened.device), layout.memory.total - memory_in_use()
+    if dry and free is not None and more > free:
         warnings.append(
-            f"about {told_bytes(layout.memory.total - in_use)} more will be needed and {told_bytes(free)} are free; "
-            "fewer samples, shorter texts (--max-tokens) or --max-memory need less"
+            f"about {told_bytes(more)} more will be needed and {told_bytes(free)} are free; fewer samples, shorter "
+            "texts (--max-tokens) or --max-memory need less"
         )
     return Plan(
         opened=opened,
-        blocks=blocks,
+        blocks=structure.blocks,
         domains=domains,
         settings=settings,
         objective=objective,
         readings=readings,
         batches=layout.batches,
-        alone=batch_size == 1,
+        alone=all(len(batch.readings) == 1 for batch in layout.batches),
         reduction=layout.reduction,
         keep=layout.keep,
         memory=layout.memory,
@@ -181,21 +159,58 @@ def make_plan(
     )
 
 
-_PAIRS_PER_TOKEN = 8
-"""Samples, for each token of an average one, up to which all pairs cost no more than the rest: for P weights, N samples
-and T tokens each, pairs take N^2 P operations, the passes and products 8 N T P."""
+def _open(
+    model: str | os.PathLike[str] | nn.Module,
+    located: LocatedModel | None,
+    domains: Sequence[Domain],
+    readings: Sequence[Reading],
+    settings: Settings,
+    in_use: int,
+    *,
+    dry: bool,
+) -> tuple[OpenModel, Structure, Layout]:
+    """Open the model where its weights fit, in memory or on the disk.
+
+    Raises:
+        UsageError: it cannot be opened, or fits nowhere.
+    """
+    place = functools.partial(lay_out, domains=domains, readings=readings, settings=settings, in_use=in_use)
+    if located is None:
+        assert isinstance(model, nn.Module)
+        opened = adopt(model)
+        structure = find_structure(opened.model)
+        return opened, structure, place(opened, structure)
+    drawn = sketch(located, dtype=settings.dtype, device=settings.device)
+    guessed = guess_structure(drawn.model)
+    streamed = _stays_on_disk(located, settings, functools.partial(place, drawn, guessed), in_use)
+    if dry:
+        return drawn, guessed, place(drawn, guessed, streamed=streamed)
+    if streamed:
+        place(drawn, guessed, streamed=True)  # refused before the weights are looked at
+    opened = load(located, dtype=settings.dtype, device=settings.device, streamed=drawn if streamed else None)
+    with opened.running():
+        structure = find_structure(opened.model)
+    return opened, structure, place(opened, structure, streamed=streamed)
 
 
-def _paired(domains: Sequence[Domain], readings: Sequence[Reading], pairs: int | str | None) -> list[int] | None:
-    """Samples whose pairs are compared, in the samples' order; None for all."""
-    sizes = [len(domain.samples) for domain in domains]
-    if pairs is None:
-        most = _PAIRS_PER_TOKEN * sum(len(reading.input_ids) for reading in readings) // len(readings)
-        pairs = "all" if len(readings) <= most else max(2, most // len(domains))
-    if isinstance(pairs, str) or pairs >= max(sizes):
-        return None
-    starts = itertools.accumulate(sizes, initial=0)
-    return [start + i for start, size in zip(starts, sizes, strict=False) for i in range(min(size, pairs))]
+def _stays_on_disk(located: LocatedModel, settings: Settings, place: Callable[[], Layout], in_use: int) -> bool:
+    """Whether the blocks' weights are read one block at a time.
+
+    Raises:
+        UsageError: that is asked for and cannot be.
+    """
+    if located.files.gguf:
+        if settings.weights == "streamed":
+            raise UsageError("--weights streamed is for safetensors; weights of a .gguf file are kept in memory")
+        return False
+    if settings.weights != "auto":
+        return settings.weights == "streamed"
+    try:
+        needed = place().memory.total
+    except UsageError:
+        return True
+    free = memory_free(choose_device(settings.device))
+    return settings.max_memory is None and free is not None and needed - in_use > free
 
 
 def _refuse_ignored(settings: Settings, revision: str | None) -> None:
@@ -207,6 +222,7 @@ def _refuse_ignored(settings: Settings, revision: str | None) -> None:
     for name, value, usual in (
         ("dtype", settings.dtype, "auto"),
         ("device", settings.device, "auto"),
+        ("weights", settings.weights, "auto"),
         ("revision", revision, None),
     ):
         if value != usual:

@@ -48,7 +48,7 @@ def check_plan(plan: Plan) -> SelfCheck:
     if len(plan.readings[chosen].input_ids) == len(plan.readings[longest].input_ids):
         chosen = order[0]
     checked = [plan.readings[chosen], *([plan.readings[longest]] if not plan.alone else [])]
-    return self_check(plan.opened.model, plan.blocks, checked, plan.objective, names[chosen])
+    return self_check(plan.opened.model, plan.blocks, checked, plan.objective, names[chosen], plan.opened.weights)
 
 
 def run_plan(

@@ -105,6 +105,8 @@ def make_manifest(
             tile_bytes=plan.reduction.tile_bytes,
             layers_resumed=measured.resumed,
             blocks_with_kept_graph=plan.keep,
+            weights="streamed" if plan.opened.weights else "resident",
+            weight_bytes_read=plan.opened.weights.bytes_read if plan.opened.weights else 0,
             estimated_memory_bytes=plan.memory.total,
             peak_memory_bytes=_peak_memory(),
         ),

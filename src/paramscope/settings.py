@@ -10,10 +10,11 @@ from typing import Any, Literal
 from paramscope.errors import UsageError
 
 OBJECTIVE_NAMES = ("max-logit", "target-logprob", "mean-logprob", "logit-difference")
+RESIDENCY_NAMES = ("auto", "resident", "streamed")
 DTYPE_NAMES = ("auto", "float64", "float32", "bfloat16")
 
 
-_LAYOUT = ("batch_size", "max_memory")
+_LAYOUT = ("batch_size", "weights", "max_memory")
 """Settings that change nothing but rounding: a run may be resumed with others."""
 
 
@@ -35,6 +36,8 @@ class Settings:
         save_scores: also keep the mean activation of every weight.
         pairs: samples of each domain whose pairs are compared: all of them, none (0), a number (the first ones of the
             draw), or None: all while that costs less than the rest, else as many as cost the same.
+        weights: ``resident`` in memory, ``streamed`` from the disk block by block, or ``auto``: resident where that
+            fits. Changes nothing.
         max_memory: bytes that the process may take; None plans with usual sizes. Changes nothing but rounding.
     """
 
@@ -48,6 +51,7 @@ class Settings:
     seed: int = 0
     save_scores: bool = False
     pairs: int | Literal["all"] | None = None
+    weights: str = "auto"
     max_memory: int | None = None
 
     def __post_init__(self) -> None:
@@ -63,7 +67,7 @@ class Settings:
             raise UsageError(f"--pairs {self.pairs!r} is out of range; give all, or a whole number of at least 0")
         if self.threshold is not None and not is_positive(self.threshold):
             raise UsageError(f"--threshold {self.threshold!r} is no positive number; give one such as 2e-5")
-        for name, known in (("objective", OBJECTIVE_NAMES), ("dtype", DTYPE_NAMES)):
+        for name, known in (("objective", OBJECTIVE_NAMES), ("dtype", DTYPE_NAMES), ("weights", RESIDENCY_NAMES)):
             if getattr(self, name) not in known:
                 raise UsageError(f"{_flag(name)} {getattr(self, name)!r} is unknown; give one of {', '.join(known)}")
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paramscope.engine.batches import MicroBatch, plan_batches
-from paramscope.engine.estimate import LOGITS_BYTES, logit_rows
+from paramscope.engine.layout import LOGITS_BYTES, logit_rows
 from paramscope.engine.objectives import Reading
 
 

@@ -12,7 +12,7 @@ import click
 from paramscope.cli.common import PositiveNumber, console, inert, output_options, print_bands, print_json
 from paramscope.cli.talk import plan_document, progress_bar, silence_libraries, tell_plan
 from paramscope.errors import UsageError
-from paramscope.settings import DTYPE_NAMES, OBJECTIVE_NAMES, Settings
+from paramscope.settings import DTYPE_NAMES, OBJECTIVE_NAMES, RESIDENCY_NAMES, Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 @click.option("--foil", help="Template of the other answer, for logit-difference.")
 @click.option("--keep", type=click.Choice(["start", "end"]), help="End of a long text that stays.")
 @click.option("--pairs", default="auto", show_default=True, help="Samples a domain whose pairs are compared: all, N.")
+@click.option(
+    "--weights", type=click.Choice(RESIDENCY_NAMES), default="auto", show_default=True, help="Where they are kept."
+)
 @click.option("--max-memory", metavar="SIZE", help="Memory that the process may take, such as 3GiB.")
 @click.option("--save-scores", is_flag=True, help="Also keep the mean activation of every weight (large).")
 @click.option("--resume", is_flag=True, help="Finish an interrupted run.")
@@ -97,7 +100,15 @@ def command(
     specs = _specs(sources, file, own | {"chat": chat, "keep": keep}, chosen.objective)
     if dry_run:
         plan = prepare(
-            console(quiet=quiet), model, specs, chosen, output, revision=revision, resume=resume, overwrite=overwrite
+            console(quiet=quiet),
+            model,
+            specs,
+            chosen,
+            output,
+            revision=revision,
+            resume=resume,
+            overwrite=overwrite,
+            dry=True,
         )
         if as_json:
             print_json(plan_document(plan))
@@ -185,6 +196,7 @@ def prepare(
     revision: str | None,
     resume: bool,
     overwrite: bool,
+    dry: bool = False,
 ) -> Plan:
     """Plan a run and tell what will be done; nothing is written.
 
@@ -197,6 +209,7 @@ def prepare(
         revision: on the hub.
         resume: finish an interrupted run.
         overwrite: replace a run that is there.
+        dry: nothing will be run, so no weights are read.
 
     Returns:
         The plan.
@@ -212,7 +225,7 @@ def prepare(
         silence_libraries()
         from paramscope.planning import make_plan
 
-        plan = make_plan(model, specs, settings, revision=revision)
+        plan = make_plan(model, specs, settings, revision=revision, dry=dry)
     tell_plan(talk, plan)
     return plan
 

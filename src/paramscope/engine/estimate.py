@@ -1,10 +1,10 @@
-"""What a run will need of memory, told before it starts, and how to make it fit."""
+"""What a run will need of memory, told before it starts."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,25 +12,11 @@ import torch
 from torch import nn
 
 from paramscope.engine.batches import MicroBatch
-from paramscope.engine.reduction import TILE_BYTES, Reduction
-from paramscope.errors import UsageError
+from paramscope.engine.reduction import Reduction
 from paramscope.models.blocks import Block
-from paramscope.wording import told_bytes
-
-TOKENS_PER_BATCH = 1024
-"""Tokens of a micro-batch: enough to keep the matrix products busy, few enough for one block's graph."""
-
-LOGITS_BYTES = 256 << 20
-"""Most that the logits of a micro-batch may take, in the objectives' float64."""
-
-KEPT_GRAPHS = 512 << 20
-"""What the kept graphs may take where no limit is given."""
 
 LIBRARIES = 200 << 20
 """What Python's libraries load and PyTorch sets aside once a run works."""
-
-_BATCHES = (TOKENS_PER_BATCH, 512, 256, 128)
-_TILES = (TILE_BYTES, 8 << 20, 4 << 20, 1 << 20)
 
 _GRAPH, _CAPTURES = 1.2, 0.85
 """Numbers that a block's graph, and its captures, hold per token, over the widths (inputs plus outputs) of its weights.
@@ -68,13 +54,14 @@ class MemoryEstimate:
         return dataclasses.asdict(self)
 
 
-def logit_rows(vocabulary: int) -> int:
-    """Positions whose logits a micro-batch may read."""
-    return max(1, LOGITS_BYTES // (8 * max(vocabulary, 1)))
-
-
 def estimate_memory(
-    model: nn.Module, blocks: Sequence[Block], batches: Sequence[MicroBatch], plan: Reduction, process: int
+    model: nn.Module,
+    blocks: Sequence[Block],
+    batches: Sequence[MicroBatch],
+    plan: Reduction,
+    process: int,
+    *,
+    streamed: bool = False,
 ) -> MemoryEstimate:
     """Estimate the peak memory of a run that keeps no graph.
 
@@ -84,6 +71,7 @@ def estimate_memory(
         batches: all samples.
         plan: how they are put together.
         process: bytes in use before the model.
+        streamed: whether the blocks' weights stay on the disk.
 
     Returns:
         The parts of the peak.
@@ -97,70 +85,24 @@ def estimate_memory(
     tile = max(plan.tile_bytes, 8 * plan.samples * deepest * plan.dtype.itemsize)
     return MemoryEstimate(
         process=process + LIBRARIES,
-        weights=sum(parameter.numel() * parameter.element_size() for parameter in model.parameters()),
+        weights=weight_bytes(model, blocks, streamed=streamed),
         between_blocks=tokens * hidden * element * (len(blocks) + 2),
         block=int((tokens * _CAPTURES + largest * 2 * _GRAPH) * widths * element),
         tiles=2 * tile + len(blocks) * plan.pairs**2 * 8,
     )
 
 
-@dataclass(frozen=True)
-class Layout:
-    """A run laid out to fit into memory.
-
-    Attributes:
-        batches: the micro-batches.
-        reduction: with the samples in the order of the micro-batches, and its size of tile.
-        keep: how many of the last blocks keep the graph of their first run.
-        memory: that it needs.
-    """
-
-    batches: Sequence[MicroBatch]
-    reduction: Reduction
-    keep: int
-    memory: MemoryEstimate
+def weight_bytes(model: nn.Module, blocks: Sequence[Block], *, streamed: bool) -> int:
+    """What the model's weights take; streamed, two blocks at a time are in memory: one at work and one being read."""
+    whole = _bytes(model)
+    if not streamed:
+        return whole
+    each = [_bytes(block.module) for block in blocks]
+    return whole - sum(each) + 2 * max(each)
 
 
-def fit(
-    model: nn.Module,
-    blocks: Sequence[Block],
-    batch: Callable[..., tuple[list[MicroBatch], list[int]]],
-    reduction: Reduction,
-    process: int,
-    limit: int | None,
-) -> Layout:
-    """Lay out a run: the largest micro-batches and tiles that fit, then as many kept graphs as there is room for.
-
-    Args:
-        model: the model.
-        blocks: its blocks.
-        batch: makes micro-batches and their order for a number of ``tokens`` in each.
-        reduction: how samples are put together, but for their order.
-        process: bytes in use before the model.
-        limit: of the whole process; None plans with the usual sizes and ``KEPT_GRAPHS``.
-
-    Returns:
-        The layout.
-
-    Raises:
-        UsageError: nothing fits; says what would have to give.
-    """
-    for tokens, tile in zip(_BATCHES, _TILES, strict=True):
-        batches, order = batch(tokens=tokens)
-        tried = dataclasses.replace(reduction, order=order, tile_bytes=tile)
-        memory = estimate_memory(model, blocks, batches, tried, process)
-        if limit is None or memory.total <= limit:
-            room = KEPT_GRAPHS if limit is None else limit - memory.total
-            each = graph_bytes(blocks, batches)
-            keep = min(len(blocks), room // each)
-            return Layout(batches, tried, keep, dataclasses.replace(memory, graphs=keep * each))
-    parts = memory.parts
-    raise UsageError(
-        f"--max-memory {told_bytes(limit or 0)} is too little: at the least {told_bytes(memory.total)} are needed, of "
-        f"which {told_bytes(parts['process'] + parts['weights'])} for the program and the model's weights, "
-        f"{told_bytes(parts['between_blocks'] + parts['block'])} for {len(reduction.sizes)} domains' tokens (fewer "
-        f"--samples or --max-tokens need less) and {told_bytes(parts['tiles'])} for tiles and pairs of samples"
-    )
+def _bytes(module: nn.Module) -> int:
+    return sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
 
 
 def graph_bytes(blocks: Sequence[Block], batches: Sequence[MicroBatch]) -> int:

@@ -14,7 +14,8 @@ from paramscope.engine.capture import Captured, Pair, capture, joined
 from paramscope.engine.objectives import Objective
 from paramscope.engine.schedule import LayerMajor, head_at
 from paramscope.models.blocks import Block
-from paramscope.models.open import accepts, evaluation_mode, output_head
+from paramscope.models.running import accepts, evaluation_mode, output_head
+from paramscope.models.streaming import StreamedWeights
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Pass:
         schedule: runs the blocks.
         blocks: of the model.
         batches: in the engine's order.
+        weights: of the blocks, where they stay on the disk.
         values: the objective of each sample, filled by ``head``.
         tokens: the token that the objective looks at, likewise.
     """
@@ -32,6 +34,7 @@ class Pass:
     schedule: LayerMajor
     blocks: Sequence[Block]
     batches: Sequence[MicroBatch]
+    weights: StreamedWeights | None = None
     values: list[float] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     _at_hand: list[torch.Tensor] = field(default_factory=list)
@@ -54,6 +57,8 @@ class Pass:
             By weight name and map of its stack, one pair a micro-batch.
         """
         block = self.blocks[layer]
+        if self.weights:
+            self.weights.hold(layer, layer - 1)
         pairs: dict[str, list[list[Pair]]] = {
             weight.name: [[] for _ in range(weight.stack)] for weight in block.weights
         }
@@ -82,6 +87,7 @@ def layer_major_pass(
     objective: Objective,
     *,
     keep: int = 0,
+    weights: StreamedWeights | None = None,
 ) -> Iterator[Pass]:
     """Set up a pass; on leaving, the model is as it was.
 
@@ -91,6 +97,7 @@ def layer_major_pass(
         batches: the micro-batches.
         objective: D.
         keep: how many of the last blocks keep the graph of their first run.
+        weights: of the blocks, where they stay on the disk.
 
     Yields:
         The pass.
@@ -122,7 +129,8 @@ def layer_major_pass(
             [call(batch) for batch in batches],
             lambda layer, place: result.watch(layer, place),  # noqa: PLW0108 - there is no result yet
             keep=keep,
+            hold=weights.hold if weights else lambda *_: None,
         ) as schedule,
     ):
-        result = Pass(schedule, blocks, batches, _at_hand=at_hand)
+        result = Pass(schedule, blocks, batches, weights, _at_hand=at_hand)
         yield result

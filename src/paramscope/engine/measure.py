@@ -144,7 +144,9 @@ def _measure(work: _Work, tell: Callable[[str, int], object]) -> Pass:
     """Measure the layers that are not yet measured; may be called again after it ran out of memory."""
     blocks, batches, checkpoint = work.blocks, work.batches, work.checkpoint
     clock = _Clock(work.seconds)
-    with layer_major_pass(work.opened.model, blocks, batches, work.objective, keep=work.keep) as run:
+    with layer_major_pass(
+        work.opened.model, blocks, batches, work.objective, keep=work.keep, weights=work.opened.weights
+    ) as run:
         state = checkpoint.load_state() if checkpoint else {}
         if checkpoint and state and not work.results:
             first = int(state["layer"][0])

@@ -118,6 +118,7 @@ class LayerMajor:
         watch: Callable[[int, int], AbstractContextManager[object]],
         *,
         keep: int = 0,
+        hold: Callable[[int, int], object] = lambda *_: None,
     ) -> None:
         """Prepare the pass.
 
@@ -127,11 +128,13 @@ class LayerMajor:
                 with its graph.
             watch: entered, with the numbers of block and micro-batch, around the one run whose graph goes backward.
             keep: how many of the last blocks keep the graph of their first run and need no second one.
+            hold: called with the block that comes next, and the one after it, before any micro-batch passes it.
         """
         self._blocks = blocks
         self._calls = calls
         self._watch = watch
         self._keep_from = len(blocks) - keep
+        self._hold = hold
         self._visits: list[list[_Visit]] = [[] for _ in calls]
 
     def __enter__(self) -> LayerMajor:
@@ -172,6 +175,7 @@ class LayerMajor:
         with torch.enable_grad():
             waiting = [coroutine.switch() for coroutine in self._coroutines]
         for number in range(stop):
+            self._hold(number, number + 1)
             for place, coroutine in enumerate(self._coroutines):
                 args, kwargs = self._expect(waiting[place], number)
                 # A copy of the containers: the model's own may change later.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -17,13 +18,14 @@ from paramscope.engine.kernels.plain import activation_tile
 from paramscope.engine.objectives import Objective, Reading
 from paramscope.errors import CheckError
 from paramscope.models.blocks import Block
-from paramscope.models.open import evaluation_mode
+from paramscope.models.running import evaluation_mode
+from paramscope.models.streaming import StreamedWeights
 from paramscope.models.weights import LinearWeight
 from paramscope.result.manifest import SelfCheck
 
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.1}
-"""Largest relative error by the type that the model multiplies in, which is mostly that of its weights; a router is
-often converted to float32 first. In half precision plain autograd itself is no better than that."""
+"""Largest relative error by the coarser type of a weight and of its product (a router is often converted to float32
+first). In half precision plain autograd itself is no better than that."""
 
 LEAST_SHARE = 0.01
 """Share of its layer's norm below which a module's error is told relative to that share. Where attention looks at one
@@ -31,7 +33,12 @@ token only, as in a text of one token, the activations of the query and key are 
 
 
 def self_check(
-    model: nn.Module, blocks: Sequence[Block], readings: Sequence[Reading], objective: Objective, name: str
+    model: nn.Module,
+    blocks: Sequence[Block],
+    readings: Sequence[Reading],
+    objective: Objective,
+    name: str,
+    weights: StreamedWeights | None = None,
 ) -> SelfCheck:
     """Compare the engine's activations of one sample with plain autograd's, weight by weight.
 
@@ -45,6 +52,7 @@ def self_check(
         readings: the sample to check, and others that pad it.
         objective: D.
         name: of the sample, for the result.
+        weights: of the blocks, where they stay on the disk.
 
     Returns:
         The largest error and where it was.
@@ -54,22 +62,24 @@ def self_check(
     """
     started = time.perf_counter()
     _refuse_shared_weights(blocks)
-    captured = _engine_captures(model, blocks, readings, objective)
-    errors = _relative_errors(blocks, _compare_with_autograd(model, blocks, readings[0], objective, captured))
-    dtypes = {name: maps[0][1].dtype for name, maps in captured.items()}
-    failed = max(errors, key=lambda name: errors[name] / TOLERANCES[dtypes[name]])
-    tolerance = TOLERANCES[dtypes[failed]]
+    captured = _engine_captures(model, blocks, readings, objective, weights)
+    errors = _relative_errors(blocks, _compare_with_autograd(model, blocks, readings[0], objective, captured, weights))
+    kinds = {f"{block.name}.{weight.name}": weight.dtype for block in blocks for weight in block.weights}
+    # The coarser of the weights' type and that of the product.
+    coarse = {name: max((kinds[name], maps[0][1].dtype), key=TOLERANCES.__getitem__) for name, maps in captured.items()}
+    failed = max(errors, key=lambda name: errors[name] / TOLERANCES[coarse[name]])
+    tolerance = TOLERANCES[coarse[failed]]
     if errors[failed] > tolerance:
         raise CheckError(
             f"self-check failed: the activations of {failed} differ from plain autograd by {errors[failed]:.2g} "
-            f"(at most {tolerance:g} is expected in {str(dtypes[failed]).removeprefix('torch.')}), so this model "
+            f"(at most {tolerance:g} is expected in {str(coarse[failed]).removeprefix('torch.')}), so this model "
             "cannot be measured exactly; nothing was written"
         )
     worst = max(errors, key=lambda name: errors[name])
     return SelfCheck(
         largest_relative_error=errors[worst],
         module=worst,
-        tolerance=TOLERANCES[dtypes[worst]],
+        tolerance=TOLERANCES[coarse[worst]],
         sample=name,
         seconds=time.perf_counter() - started,
     )
@@ -94,11 +104,15 @@ def _refuse_shared_weights(blocks: Sequence[Block]) -> None:
 
 
 def _engine_captures(
-    model: nn.Module, blocks: Sequence[Block], readings: Sequence[Reading], objective: Objective
+    model: nn.Module,
+    blocks: Sequence[Block],
+    readings: Sequence[Reading],
+    objective: Objective,
+    weights: StreamedWeights | None,
 ) -> dict[str, list[Pair]]:
     """The first reading's inputs and gradients, by full name of the weight and map of its stack."""
     kept: dict[str, list[Pair]] = {}
-    with layer_major_pass(model, blocks, [MicroBatch(tuple(readings), 0)], objective) as run:
+    with layer_major_pass(model, blocks, [MicroBatch(tuple(readings), 0)], objective, weights=weights) as run:
         for _ in run.schedule.forward(len(blocks)):
             pass
         run.head()
@@ -114,6 +128,7 @@ def _compare_with_autograd(
     reading: Reading,
     objective: Objective,
     captured: dict[str, list[Pair]],
+    streamed: StreamedWeights | None,
 ) -> dict[str, tuple[float, float]]:
     """By full module name the norm of the difference, and the norm of autograd's activations."""
     weights = {f"{block.name}.{weight.name}": weight for block in blocks for weight in block.weights}
@@ -134,7 +149,7 @@ def _compare_with_autograd(
     copies = 1 if single else math.ceil(HEAD_ROWS / len(reading.input_ids))
     arguments: dict[str, Any] = MicroBatch((reading,) * copies, 0).model_inputs(device, takes_positions=False)
     users = {name: weight.parameter.grad for name, weight in weights.items()}
-    with evaluation_mode(model):
+    with evaluation_mode(model), streamed.again_backward(model) if streamed else nullcontext():
         handles = []
         try:
             for name, weight in weights.items():

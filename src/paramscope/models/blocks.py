@@ -10,8 +10,8 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from paramscope.errors import UsageError
-from paramscope.models.open import evaluation_mode, vocabulary
 from paramscope.models.products import Product, ProductWatch
+from paramscope.models.running import evaluation_mode, vocabulary
 from paramscope.models.weights import LinearWeight
 
 TRIAL = (3, 7)
@@ -100,12 +100,6 @@ def find_structure(model: nn.Module) -> Structure:
         UsageError: there is no list of modules with linear weights.
     """
     blocks = find_blocks(model)
-    watched = {
-        id(parameter): parameter
-        for block in blocks
-        for parameter in block.module.parameters()
-        if parameter.dim() in (2, 3) and parameter.is_floating_point()
-    }
     transposed: dict[int, bool] = {}
     routes = False
     samples, tokens = TRIAL
@@ -119,9 +113,44 @@ def find_structure(model: nn.Module) -> Structure:
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(vocabulary(model) or 6, TRIAL, generator=generator).to(device)
-    with torch.no_grad(), evaluation_mode(model), ProductWatch(watched.values(), tell):
-        model(input_ids=ids)
+    watch = ProductWatch((), tell)
+
+    def know(module: nn.Module, _: object) -> None:
+        watch.go_to(p for p in module.parameters() if p.dim() in (2, 3) and p.is_floating_point())
+
+    handles = [block.module.register_forward_pre_hook(know) for block in blocks]
+    try:
+        with torch.no_grad(), evaluation_mode(model), watch:
+            model(input_ids=ids)
+    finally:
+        for handle in handles:
+            handle.remove()
     return Structure([dataclasses.replace(b, weights=_all_weights(b, transposed)) for b in blocks], routes)
+
+
+def guess_structure(model: nn.Module) -> Structure:
+    """What ``find_structure`` would find, as far as it can be known without weights: for estimates.
+
+    Args:
+        model: on PyTorch's device ``meta``.
+
+    Returns:
+        Blocks with all parameters of two or three dimensions but those of convolutions.
+
+    Raises:
+        UsageError: there is no list of modules with linear weights.
+    """
+    blocks = []
+    for block in find_blocks(model):
+        weights = tuple(
+            LinearWeight(f"{path}.{name}", module, name)
+            for path, module in block.module.named_modules()
+            if not isinstance(module, nn.Conv1d)
+            for name, parameter in module.named_parameters(recurse=False)
+            if parameter.dim() in (2, 3)
+        )
+        blocks.append(dataclasses.replace(block, weights=weights))
+    return Structure(blocks, any(weight.stack > 1 for block in blocks for weight in block.weights))
 
 
 def _linear(module: nn.Module) -> tuple[LinearWeight, ...]:

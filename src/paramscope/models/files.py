@@ -89,9 +89,8 @@ def _download(model: str, revision: str | None) -> Path:
 def _gguf_file(path: Path) -> ModelFiles:
     if path.suffix != ".gguf":
         raise UsageError(f"model {path} is a file but no .gguf; give a folder in Hugging Face format or a .gguf file")
-    for package in ("gguf", "accelerate"):  # transformers opens GGUF files with both
-        if find_spec(package) is None:
-            raise UsageError(f"model {path} needs the package {package}; pip install 'paramscope[gguf]'")
+    if find_spec("gguf") is None:
+        raise UsageError(f"model {path} needs the package gguf; pip install 'paramscope[gguf]'")
     from gguf import GGUFReader
 
     try:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +15,8 @@ from torch import nn
 from paramscope.errors import UsageError
 from paramscope.models.files import ModelFiles, locate_model
 from paramscope.models.fingerprint import hash_file, hash_weights
+from paramscope.models.running import evaluation_mode
+from paramscope.models.streaming import StreamedWeights, offloading, take_over
 from paramscope.wording import one_line
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -45,28 +46,28 @@ class OpenModel:
     """A model ready to be measured.
 
     Attributes:
-        model: on its device.
+        model: on its device, or without weights (see ``sketch``).
         name: the hub id, or the name of the folder, file or class.
         revision: on the hub.
         files: SHA-256 by file name.
+        device: where it is computed.
+        dtype: type of the weights.
         warnings: one sentence each.
+        weights: of the blocks, where they stay on the disk.
     """
 
     model: nn.Module
     name: str
     revision: str | None
     files: dict[str, str]
+    device: torch.device
+    dtype: torch.dtype
     warnings: tuple[str, ...] = ()
+    weights: StreamedWeights | None = None
 
-    @functools.cached_property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.model.parameters()).device
-
-    @functools.cached_property
-    def dtype(self) -> torch.dtype:
-        """Type of the weights."""
-        return next(p.dtype for p in self.model.parameters() if p.is_floating_point())
+    def running(self) -> AbstractContextManager[None]:
+        """Within it the model can be called as a whole, also where its weights stay on the disk."""
+        return self.weights.in_order(self.model) if self.weights else nullcontext()
 
 
 def max_positions(config: Any) -> int | None:
@@ -116,13 +117,41 @@ def locate(model: str, revision: str | None = None) -> LocatedModel:
     return LocatedModel(name, revision, files, config, _load_tokenizer(model, files))
 
 
-def load(located: LocatedModel, *, dtype: str = "auto", device: str = "auto") -> OpenModel:
+def sketch(located: LocatedModel, *, dtype: str = "auto", device: str = "auto") -> OpenModel:
+    """The model without its weights: what can be known from the configuration alone.
+
+    Args:
+        located: from ``locate``.
+        dtype: see ``load``.
+        device: see ``choose_device``.
+
+    Returns:
+        The model on PyTorch's device ``meta``.
+
+    Raises:
+        UsageError: it is no causal language model.
+    """
+    from transformers import AutoModelForCausalLM
+
+    place = choose_device(device)
+    wanted = _wanted_dtype(located, dtype, place)
+    if not isinstance(wanted, torch.dtype):
+        wanted = getattr(located.config, "dtype", None) or torch.float32
+    with _told(located), torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(located.config, dtype=wanted)
+    return OpenModel(model, located.name, located.revision, {}, place, wanted)
+
+
+def load(
+    located: LocatedModel, *, dtype: str = "auto", device: str = "auto", streamed: OpenModel | None = None
+) -> OpenModel:
     """Load a model's weights.
 
     Args:
         located: from ``locate``.
         dtype: one of ``DTYPES``, or ``auto``: float32 on the CPU and for GGUF files, the files' own type on a GPU.
         device: see ``choose_device``.
+        streamed: the same model from ``sketch``, to leave the blocks' weights on the disk.
 
     Returns:
         The model in evaluation mode.
@@ -131,21 +160,35 @@ def load(located: LocatedModel, *, dtype: str = "auto", device: str = "auto") ->
         UsageError: the weights are not whole or not finite, or it is no causal language model.
     """
     place = choose_device(device)
-    wanted: torch.dtype | str = DTYPES.get(dtype, "auto")
-    if dtype == "auto" and (place.type == "cpu" or located.files.gguf):
-        wanted = torch.float32
-    model, unused = _load_weights(located, wanted)
-    model = model.to(place).eval()
-    check_finite(model)
-    check_causal(model)
-    digests = {path.name: hash_file(path) for path in located.files.all}
+    wanted = _wanted_dtype(located, dtype, place)
+    weights: StreamedWeights | None = None
+    if streamed:
+        folder = tempfile.mkdtemp(prefix="paramscope-weights-")
+        model, unused = _load_weights(located, wanted, offloading(streamed.model, place, folder))
+        weights = take_over(model, place, folder)
+    else:
+        model, unused = _load_weights(located, wanted, {})
+        model.to(place)
+    model.eval()
     warnings: tuple[str, ...] = ()
     if unused:
         warnings = (
             f"{len(unused)} weights of the files, such as {unused[0]}, are no part of the model that config.json "
             "describes and are not measured",
         )
-    return OpenModel(model, located.name, located.revision, digests, warnings)
+    digests = {path.name: hash_file(path) for path in located.files.all}
+    kind = next(p.dtype for p in model.parameters() if p.is_floating_point())
+    opened = OpenModel(model, located.name, located.revision, digests, place, kind, warnings, weights)
+    check_finite(model, skip=weights.names if weights else frozenset())
+    with opened.running():
+        check_causal(model)
+    return opened
+
+
+def _wanted_dtype(located: LocatedModel, dtype: str, place: torch.device) -> torch.dtype | str:
+    if dtype == "auto" and (place.type == "cpu" or located.files.gguf):
+        return torch.float32
+    return DTYPES.get(dtype, "auto")
 
 
 def adopt(model: nn.Module) -> OpenModel:
@@ -163,7 +206,8 @@ def adopt(model: nn.Module) -> OpenModel:
     check_finite(model)
     check_causal(model)
     name = str(getattr(getattr(model, "config", None), "_name_or_path", "")) or type(model).__name__
-    return OpenModel(model, name, None, {"weights in memory": hash_weights(model)})
+    first = next(p for p in model.parameters() if p.is_floating_point())
+    return OpenModel(model, name, None, {"weights in memory": hash_weights(model)}, first.device, first.dtype)
 
 
 def _gguf_argument(files: ModelFiles) -> dict[str, str]:
@@ -206,7 +250,30 @@ def _kind(config: Any) -> str:
     return str((config.architectures or [config.model_type])[0])
 
 
-def _load_weights(located: LocatedModel, dtype: torch.dtype | str) -> tuple[nn.Module, list[str]]:
+@contextmanager
+def _told(located: LocatedModel) -> Iterator[None]:
+    """Say in one line what transformers has against a model.
+
+    Raises:
+        UsageError: it has something.
+    """
+    name = f"model {located.name}"
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if "Unrecognized configuration class" in str(error):
+            raise UsageError(
+                f"{name} ({_kind(located.config)}) is no causal language model, one is expected"
+            ) from error
+        if "ignore_mismatched_sizes" in str(error):
+            raise UsageError(f"{name}: its weights have other shapes than config.json says; fetch it again") from error
+        what = f"unknown value {error} in config.json" if isinstance(error, KeyError) else one_line(error)
+        raise UsageError(f"{name} cannot be opened ({what}); check config.json, or fetch it again") from error
+
+
+def _load_weights(
+    located: LocatedModel, dtype: torch.dtype | str, offloading: dict[str, Any]
+) -> tuple[nn.Module, list[str]]:
     """The model, and the names of weights that it has no place for.
 
     Raises:
@@ -214,44 +281,39 @@ def _load_weights(located: LocatedModel, dtype: torch.dtype | str) -> tuple[nn.M
     """
     from transformers import AutoModelForCausalLM
 
-    name, kind = f"model {located.name}", _kind(located.config)
-    try:
+    with _told(located):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             located.files.folder,
             config=located.config,
             dtype=dtype,
             trust_remote_code=False,
             output_loading_info=True,
+            **offloading,
             **_gguf_argument(located.files),
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        if "Unrecognized configuration class" in str(error):
-            raise UsageError(f"{name} ({kind}) is no causal language model, one is expected") from error
-        if "ignore_mismatched_sizes" in str(error):
-            raise UsageError(f"{name}: its weights have other shapes than config.json says; fetch it again") from error
-        what = f"unknown value {error} in config.json" if isinstance(error, KeyError) else one_line(error)
-        raise UsageError(f"{name} cannot be opened ({what}); check config.json, or fetch it again") from error
     model, info = cast(tuple[nn.Module, dict[str, Any]], loaded)
     missing = sorted(info["missing_keys"])
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise UsageError(
-            f"{name} ({kind}) lacks weights of a causal language model, {missing[0]}{more}; give a complete one"
+            f"model {located.name} ({_kind(located.config)}) lacks weights of a causal language model, {missing[0]}"
+            f"{more}; give a complete one"
         )
     return model, sorted(info["unexpected_keys"])
 
 
-def check_finite(model: nn.Module) -> None:
+def check_finite(model: nn.Module, skip: Collection[str] = ()) -> None:
     """Refuse weights that are NaN or infinite.
 
     Args:
         model: any model.
+        skip: names of weights that are looked at later.
 
     Raises:
         UsageError: names the tensor.
     """
     for name, parameter in model.named_parameters():
-        if parameter.is_floating_point() and not torch.isfinite(parameter).all():
+        if name not in skip and parameter.is_floating_point() and not torch.isfinite(parameter).all():
             bad = int((~torch.isfinite(parameter)).sum())
             raise UsageError(f"weight {name} has {bad} values that are NaN or infinite; mend or replace the model file")
 
@@ -271,71 +333,15 @@ def check_causal(model: nn.Module) -> None:
         raise UsageError(f"{type(model).__name__} has no weights; {expected}")
     try:
         with torch.no_grad(), evaluation_mode(model):
-            outputs = [model(input_ids=torch.tensor([[1, 2, 3, last]], device=first.device)) for last in (4, 5)]
+            output = model(input_ids=torch.tensor([[1, 2, 3, 4], [1, 2, 3, 5]], device=first.device))
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise UsageError(
             f"{type(model).__name__} cannot be called with input_ids ({one_line(error)}); {expected}"
         ) from error
-    logits = [output.logits for output in outputs if isinstance(getattr(output, "logits", None), torch.Tensor)]
-    if len(logits) < len(outputs) or logits[0].dim() != 3:
+    logits = getattr(output, "logits", None)
+    if not isinstance(logits, torch.Tensor) or logits.dim() != 3:
         raise UsageError(f"{type(model).__name__} returns no next-token logits; {expected}")
-    before, after = (value[:, :3].double() for value in logits)
-    tolerance = 1e-2 if logits[0].dtype.itemsize < 4 else 1e-4
+    before, after = (value[:3].double() for value in logits)
+    tolerance = 1e-2 if logits.dtype.itemsize < 4 else 1e-4
     if (before - after).abs().max() > tolerance * before.abs().max():
         raise UsageError(f"{type(model).__name__} looks at later tokens, so it is an encoder; {expected}")
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without weight gradients; afterwards every module and parameter is as it was.
-
-    No cache is kept: the keys of a block that is run again would stand in it twice. Experts run one after the other, as
-    the model itself defines them: transformers' grouped products of all experts at once hide which activations meet
-    which weights, and take no float64.
-    """
-    training = [module for module in model.modules() if module.training]
-    wanting = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    configs = {id(config): config for module in model.modules() if (config := getattr(module, "config", None))}
-    wanted = {"use_cache": False, "_experts_implementation": "eager"}
-    # Some recurrent models leave their last state, graph and all, in their modules.
-    states = [(vars(module), {key: vars(module)[key] for key in vars(module)}) for module in model.modules()]
-    before = [
-        (config, name, value)
-        for config in configs.values()
-        for name in wanted
-        if (value := getattr(config, name, None)) is not None
-    ]
-    model.eval()
-    for config, name, _ in before:
-        setattr(config, name, wanted[name])
-    for parameter in wanting:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
-        for parameter in wanting:
-            parameter.requires_grad_(True)
-        for config, name, value in before:
-            setattr(config, name, value)
-        for now, then in states:
-            for key in [key for key, value in now.items() if isinstance(value, torch.Tensor)]:
-                now[key] = then.get(key)
-
-
-def output_head(model: nn.Module) -> nn.Module | None:
-    """The module that makes logits of hidden states, where the model names one."""
-    getter = getattr(model, "get_output_embeddings", None)
-    return getter() if callable(getter) else None
-
-
-def vocabulary(model: nn.Module) -> int:
-    """Number of tokens that a model knows; 0 where it does not tell."""
-    getter = getattr(model, "get_input_embeddings", None)
-    return int(getattr(getter() if callable(getter) else None, "num_embeddings", 0))
-
-
-def accepts(model: nn.Module, argument: str) -> bool:
-    """Whether the model's forward takes a named argument."""
-    return argument in inspect.signature(model.forward).parameters

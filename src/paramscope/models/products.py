@@ -92,6 +92,12 @@ class ProductWatch(TorchFunctionMode):
         self._tell = tell
         self._places: dict[int, list[_Place]] = {}
         self._alive: list[torch.Tensor] = []
+        self.go_to(parameters)
+
+    def go_to(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Watch for these, where they lie now, and no longer for others, whose memory may be these' by now."""
+        self._places.clear()
+        self._alive.clear()
         for parameter in parameters:
             self._remember(parameter, parameter)
 

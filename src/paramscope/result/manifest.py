@@ -70,6 +70,8 @@ class EngineRecord(_Record):
     tile_bytes: int
     layers_resumed: int = 0
     blocks_with_kept_graph: int = 0
+    weights: str = "resident"
+    weight_bytes_read: int = Field(default=0, description="from the disk, by a run whose weights stay there")
     estimated_memory_bytes: int = 0
     peak_memory_bytes: int
 
