@@ -14,8 +14,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-SHAPE = {
+SHAPE: dict[str, Any] = {
     "vocab_size": 32000,
     "hidden_size": 4096,
     "intermediate_size": 11008,
@@ -31,8 +32,7 @@ def make_folder(folder: Path) -> None:
     """Write the model, one file a block, never more than one block in memory."""
     import torch
     from safetensors.torch import save_file
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
+    from transformers import AutoModelForCausalLM, LlamaConfig
 
     folder.mkdir(parents=True, exist_ok=True)
     config = LlamaConfig(**SHAPE, architectures=["LlamaForCausalLM"], dtype="bfloat16")
@@ -53,10 +53,17 @@ def make_folder(folder: Path) -> None:
         save_file(weights, folder / file, metadata={"format": "pt"})
     index = {"metadata": {}, "weight_map": {name: file for file, names in files.items() for name in names}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
-    words = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="?").save_pretrained(folder)
+    save_tokenizer(folder)
     config.save_pretrained(folder)  # last, so that an interrupted folder is made again
+
+
+def save_tokenizer(folder: Path) -> None:
+    """Give a folder the tokenizer that it must have; the samples are token ids."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
+    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="?").save_pretrained(folder)
 
 
 def measure(folder: Path, samples: int, tokens: int, limit: int) -> None:

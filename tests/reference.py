@@ -44,6 +44,7 @@ def reduce_module(
         total=np.array([mean.sum() for mean in means]),
         squares=np.array([(mean**2).sum() for mean in means]),
         zeros=np.array([(mean == 0).sum() for mean in means]),
+        underflows=np.zeros(len(means), dtype=np.int64),
         largest=np.array([mean.max() for mean in means]),
         above=np.array([[(mean > threshold).sum() for threshold in thresholds] for mean in means]),
         histogram=np.stack([histogram(mean) for mean in means]),

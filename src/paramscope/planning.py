@@ -14,6 +14,7 @@ from torch import nn
 
 from paramscope.domains import Domain, DomainSpec, check_names, draw_domain
 from paramscope.engine.batches import MicroBatch
+from paramscope.engine.cost import CostEstimate, estimate_cost
 from paramscope.engine.estimate import MemoryEstimate, memory_free, memory_in_use
 from paramscope.engine.layout import Layout, lay_out
 from paramscope.engine.objectives import OBJECTIVES, Objective, Reading
@@ -41,6 +42,7 @@ class Plan:
         alone: whether each sample goes through the model by itself.
         reduction: how samples are put together.
         keep: how many of the last blocks keep the graph of their first run.
+        streamed: whether the blocks' weights stay on the disk.
         memory: estimated.
         arguments: all that the result depends on, for the manifest and for ``--resume``.
         warnings: one sentence each.
@@ -57,6 +59,7 @@ class Plan:
     alone: bool
     reduction: Reduction
     keep: int
+    streamed: bool
     memory: MemoryEstimate
     arguments: dict[str, Any]
     warnings: list[str]
@@ -66,6 +69,17 @@ class Plan:
     def parameters(self) -> int:
         """Weights that will be measured."""
         return sum(block.parameters for block in self.blocks)
+
+    def estimate_cost(self) -> CostEstimate:
+        """Operations, disk traffic and time; tries this machine for half a second."""
+        return estimate_cost(
+            self.blocks,
+            self.batches,
+            self.reduction,
+            self.opened.dtype,
+            keep=self.keep,
+            streamed=self.streamed,
+        )
 
     @property
     def steps(self) -> int:
@@ -152,6 +166,7 @@ def make_plan(
         alone=all(len(batch.readings) == 1 for batch in layout.batches),
         reduction=layout.reduction,
         keep=layout.keep,
+        streamed=layout.streamed,
         memory=layout.memory,
         arguments=_arguments(opened, specs, domains, settings, revision),
         warnings=warnings,

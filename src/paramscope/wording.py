@@ -82,3 +82,10 @@ def in_python(message: str) -> str:
 def told_bytes(size: int) -> str:
     """A size of memory for people: ``2.4 GiB`` or ``130 MiB``."""
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(size / 2**20, 1):.0f} MiB"
+
+
+def told_time(seconds: float) -> str:
+    """A span of time for people: ``40 s``, ``12 min`` or ``3.5 h``."""
+    if seconds < 100:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

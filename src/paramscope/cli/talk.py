@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from paramscope.cli.common import inert
-from paramscope.wording import told_bytes
+from paramscope.wording import told_bytes, told_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,6 +64,9 @@ def tell_plan(talk: Console, plan: Plan) -> None:
         f"objective: {plan.objective.name}; {_counted(len(plan.batches), 'micro-batch', 'es')}; "
         f"about {told_bytes(plan.memory.total)} at the peak"
     )
+    cost = plan.estimate_cost()
+    read = f", {cost.disk / 1e9:.1f} GB of weights to read from the disk" if cost.disk else ""
+    talk.print(f"estimate: {told_time(cost.time)} ({cost.operations:.2g} operations{read})")
     for warning in plan.warnings:
         talk.print(f"warning: {inert(warning)}", style="yellow")
 
@@ -82,6 +86,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "tokens": {domain.name: sum(len(s.token_ids) for s in domain.samples) for domain in plan.domains},
         "parameters": [block.parameters for block in plan.blocks],
         "memory_bytes": plan.memory.total,
+        "weights": "streamed" if plan.streamed else "resident",
+        "estimate": dataclasses.asdict(plan.estimate_cost()),
         "memory_parts": plan.memory.parts,
         "blocks_with_kept_graph": plan.keep,
         "warnings": plan.warnings,

@@ -114,12 +114,14 @@ class Layout:
         batches: the micro-batches.
         reduction: with the samples in the order of the micro-batches, and its size of tile.
         keep: how many of the last blocks keep the graph of their first run.
+        streamed: whether the blocks' weights stay on the disk.
         memory: that it needs.
     """
 
     batches: Sequence[MicroBatch]
     reduction: Reduction
     keep: int
+    streamed: bool
     memory: MemoryEstimate
 
 
@@ -158,7 +160,7 @@ def fit(
             room = KEPT_GRAPHS if limit is None else limit - memory.total
             each = graph_bytes(blocks, batches)
             keep = 0 if streamed else min(len(blocks), room // each)
-            return Layout(batches, tried, keep, dataclasses.replace(memory, graphs=keep * each))
+            return Layout(batches, tried, keep, streamed, dataclasses.replace(memory, graphs=keep * each))
     parts = memory.parts
     raise UsageError(
         f"--max-memory {told_bytes(limit or 0)} is too little: at the least {told_bytes(memory.total)} are needed, of "

@@ -19,11 +19,20 @@ from paramscope.models.weights import LinearWeight
 from paramscope.result.layer import LayerResult, ModuleResult
 
 
-class _ModuleSums:
+class ModuleSums:
     """What accumulates over the tiles of one module."""
 
-    def __init__(self, weight: LinearWeight, plan: Reduction) -> None:
-        rows, columns = weight.rows, weight.columns
+    def __init__(self, rows: int, columns: int, plan: Reduction, dtype: torch.dtype) -> None:
+        """Begin with zeros.
+
+        Args:
+            rows: of the module.
+            columns: of the module.
+            plan: how samples are put together.
+            dtype: of the model.
+        """
+        kind = torch.finfo(dtype)
+        self._smallest = kind.smallest_normal * kind.eps
         domains = len(plan.sizes)
 
         def zeros(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -34,6 +43,7 @@ class _ModuleSums:
         self.squares = zeros(domains)
         self.largest = zeros(domains)
         self.zeros = zeros(domains, dtype=torch.int64)
+        self.underflows = zeros(domains, dtype=torch.int64)
         self.above = zeros(domains, len(plan.thresholds), dtype=torch.int64)
         self.histogram = zeros(domains, BINS, dtype=torch.int64)
         self.deleted = zeros(domains * GROUPS, BINS, dtype=torch.int64)
@@ -48,6 +58,8 @@ class _ModuleSums:
         self.largest = torch.maximum(self.largest, flat.amax(1).double())
         zeros = (flat == 0).sum(1)
         self.zeros += zeros
+        if self._smallest > torch.finfo(mean.dtype).smallest_normal:
+            self.underflows += (flat < self._smallest).sum(1) - zeros
         for place, threshold in enumerate(thresholds):
             self.above[:, place] += (flat > threshold).sum(1)
         self.histogram += _histograms(flat, zeros)
@@ -68,6 +80,7 @@ class _ModuleSums:
             total=self.row_sums.sum(1).cpu().numpy(),
             squares=self.squares.cpu().numpy(),
             zeros=self.zeros.cpu().numpy(),
+            underflows=self.underflows.cpu().numpy(),
             largest=self.largest.cpu().numpy(),
             above=self.above.cpu().numpy(),
             histogram=self.histogram.cpu().numpy(),
@@ -117,7 +130,7 @@ def reduce_layer(
     for weight in weights:
         height, stride = weight.rows // weight.stack, jackknife_stride(weight.rows)
         tiles = choose_tiles(plan, height, weight.columns, weight.dtype)
-        sums = _ModuleSums(weight, plan)
+        sums = ModuleSums(weight.rows, weight.columns, plan, weight.dtype)
         if scores is not None:
             scores[weight.name] = torch.empty(len(plan.sizes), weight.rows, weight.columns, dtype=plan.dtype)
         for place, (matrix, pairs) in enumerate(zip(weight.matrices, captured[weight.name], strict=True)):

@@ -8,7 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_ARRAYS = ("total", "squares", "zeros", "largest", "above", "histogram", "deleted", "row_sums", "column_sums")
+_ARRAYS = (
+    "total",
+    "squares",
+    "zeros",
+    "underflows",
+    "largest",
+    "above",
+    "histogram",
+    "deleted",
+    "row_sums",
+    "column_sums",
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +34,7 @@ class ModuleResult:
         total: ``[D]`` sum over the weights.
         squares: ``[D]`` sum of squares.
         zeros: ``[D]`` weights whose mean activation is exactly 0.
+        underflows: ``[D]`` weights whose mean activation is not 0 but smaller than any number of the model's type.
         largest: ``[D]``.
         above: ``[D, K]`` weights strictly above each of the run's exact thresholds.
         histogram: ``[D, B]`` all weights that are not zero.
@@ -39,6 +51,7 @@ class ModuleResult:
     total: NDArray[np.float64]
     squares: NDArray[np.float64]
     zeros: NDArray[np.int64]
+    underflows: NDArray[np.int64]
     largest: NDArray[np.float64]
     above: NDArray[np.int64]
     histogram: NDArray[np.int64]

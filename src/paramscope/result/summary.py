@@ -47,9 +47,19 @@ def summarise(profile: Profile, threshold: float | None = None) -> dict[str, Any
             measure: _columns(concentration[measure].unstack("domain")[profile.domains])
             for measure in ("total", "share_90", "gini", "effective_number")
         },
+        "underflows": _underflows(profile),
         "self_check": manifest.self_check.largest_relative_error,
         "warnings": manifest.warnings,
     }
+
+
+def _underflows(profile: Profile) -> dict[str, list[int]]:
+    """Weights whose activation the model's own type could not have held; runs of older versions did not count them."""
+    table = profile.tables.activation
+    if "underflows" not in table:
+        return {}
+    counts = table.groupby(["layer", "domain"])["underflows"].sum().unstack("domain")
+    return {domain: [int(count) for count in counts[domain]] for domain in profile.domains}
 
 
 def _similarity(similarity: Similarity) -> dict[str, Any]:

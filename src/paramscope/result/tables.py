@@ -31,8 +31,8 @@ class Tables:
     Attributes:
         samples: one row a sample, domains one after the other.
         modules: one row a linear module: layer, module, kind, rows, columns, parameters.
-        activation: one row a module and domain: total, squares, zeros, largest, above (a list, one count per exact
-            threshold).
+        activation: one row a module and domain: total, squares, zeros, underflows, largest, above (a list, a count for each
+            exact threshold).
         histograms: one row a module, domain and group: weights, first_bin, counts (a list). ``group`` is ``ALL`` or the
             group of samples left out of the mean.
         gram: ``[layers, N, N]``.
@@ -82,6 +82,7 @@ def build_tables(samples: pd.DataFrame, domains: Sequence[str], layers: Sequence
                         "total": module.total[place],
                         "squares": module.squares[place],
                         "zeros": module.zeros[place],
+                        "underflows": module.underflows[place],
                         "largest": module.largest[place],
                         "above": module.above[place],
                     }
