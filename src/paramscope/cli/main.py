@@ -58,7 +58,7 @@ def _fail(message: str, code: int) -> int:
 def main() -> None:
     """Run the command line and exit."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="paramscope", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("paramscope: interrupted", err=True)
         code = 130

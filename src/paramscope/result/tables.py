@@ -31,7 +31,7 @@ class Tables:
     Attributes:
         samples: one row a sample, domains one after the other.
         modules: one row a linear module: layer, module, kind, rows, columns, parameters.
-        activation: one row a module and domain: total, squares, zeros, underflows, largest, above (a list, a count for each
+        activation: one row a module and domain: total, squares, zeros, underflows, largest, above (a list, a count per
             exact threshold).
         histograms: one row a module, domain and group: weights, first_bin, counts (a list). ``group`` is ``ALL`` or the
             group of samples left out of the mean.
