@@ -104,6 +104,8 @@ def make_manifest(
             micro_batches=[len(batch.readings) for batch in measured.batches],
             tile_bytes=plan.reduction.tile_bytes,
             layers_resumed=measured.resumed,
+            processes=measured.processes,
+            wire_bytes=measured.wire_bytes,
             blocks_with_kept_graph=plan.keep,
             estimated_memory_bytes=plan.memory.total,
             peak_memory_bytes=_peak_memory(),

@@ -9,7 +9,8 @@ from importlib import import_module
 import click
 
 from paramscope.cli.common import inert
-from paramscope.errors import ParamscopeError
+from paramscope.errors import ParamscopeError, PeerError
+from paramscope.launch import talks
 
 _COMMANDS = {
     "demo": "the whole main job on an embedded model and embedded domains",
@@ -50,8 +51,10 @@ _NO_ARGUMENTS: type[click.ClickException] | tuple[()] = getattr(click.exceptions
 """Its message is the help (click 8.2; older ones print it themselves)."""
 
 
-def _fail(message: str, code: int) -> int:
-    click.echo(f"paramscope: error: {inert(' '.join(message.splitlines()))}", err=True)
+def _fail(message: str, code: int, *, loud: bool = False) -> int:
+    """Say what went wrong. Of several processes the first one does; ``loud`` when it may be the one that is gone."""
+    if loud or talks():
+        click.echo(f"paramscope: error: {inert(' '.join(message.splitlines()))}", err=True)
     return code
 
 
@@ -70,7 +73,7 @@ def main() -> None:
         see = f"; see '{context.command_path} --help'" if context else ""
         code = _fail(error.format_message().rstrip(".") + see, error.exit_code)
     except ParamscopeError as error:
-        code = _fail(str(error), error.exit_code)
+        code = _fail(str(error), error.exit_code, loud=isinstance(error, PeerError))
     except BrokenPipeError:
         # The reader of stdout, such as `head`, has seen enough; Python's own flush at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

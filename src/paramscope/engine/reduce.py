@@ -6,11 +6,13 @@ reduction while it is in the cache, and overwritten by the next one.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import torch
 
 from paramscope.engine.capture import Pair
+from paramscope.engine.distributed import Team
 from paramscope.engine.kernels import choose_tiles
 from paramscope.engine.reduction import Reduction
 from paramscope.measures.histogram import BINS
@@ -57,6 +59,18 @@ class _ModuleSums:
         self.deleted += _histograms(means, (means == 0).sum(1))
         self.deleted_weights += means.shape[1]
 
+    def combine(self, team: Team) -> None:
+        """Put the shares of all processes together on the first one; bins that nobody has used are left out."""
+        used = (self.histogram.sum(0) + self.deleted.sum(0)).nonzero()
+        span = (int(used.min()), int(used.max()) + 1) if used.numel() else (BINS, 0)
+        told = team.exchange((*span, self.deleted_weights))
+        bins = slice(min(first for first, _, _ in told), max(end for _, end, _ in told))
+        counts = [self.zeros, self.above, self.histogram[:, bins], self.deleted[:, bins]]
+        # Rows of others are zero here, so that adding puts them side by side.
+        team.add([self.row_sums, self.column_sums, self.squares, *counts])
+        team.largest(self.largest)
+        self.deleted_weights = sum(weights for _, _, weights in told)
+
     def result(self, weight: LinearWeight, dtype: torch.dtype) -> ModuleResult:
         """The module's numbers; row and column sums in the type of the products."""
         rows, columns = weight.rows, weight.columns
@@ -99,40 +113,92 @@ def reduce_layer(
     captured: dict[str, list[list[Pair]]],
     plan: Reduction,
     scores: dict[str, torch.Tensor] | None = None,
+    team: Team | None = None,
 ) -> LayerResult:
     """Reduce a layer.
 
     Args:
         layer: its number.
         weights: its linear weights.
-        captured: by weight name and map of its stack, one pair a micro-batch, in the engine's order.
+        captured: by weight name and map of its stack, one pair a micro-batch of this process, in the engine's order.
         plan: how samples are put together.
-        scores: filled with the mean activations ``[D, rows, columns]`` by module name when given.
+        scores: filled with the mean activations ``[D, rows, columns]`` by module name when given. They are as large as
+            the weights and cross no wire, so the first process then reduces all rows.
+        team: the processes that measure together.
 
     Returns:
-        The layer's result.
+        The layer's result; of several processes, whole on the first one.
     """
+    team = team or Team()
     gram = torch.zeros(plan.pairs, plan.pairs, dtype=torch.float64, device=plan.device)
     modules = []
     for weight in weights:
-        height, stride = weight.rows // weight.stack, jackknife_stride(weight.rows)
-        tiles = choose_tiles(plan, height, weight.columns, weight.dtype)
-        sums = _ModuleSums(weight, plan)
+        maps = _of_all_samples(captured[weight.name], team)
+        rows = team.rows(weight.rows)
         if scores is not None:
-            scores[weight.name] = torch.empty(len(plan.sizes), weight.rows, weight.columns, dtype=plan.dtype)
-        for place, (matrix, pairs) in enumerate(zip(weight.matrices, captured[weight.name], strict=True)):
-            tiles.begin(matrix, pairs)
-            for start in range(0, height, tiles.height):
-                part = slice(start, min(start + tiles.height, height))
-                # Its rows in the whole stack, map after map; one in ``stride`` of those is sampled.
-                whole = slice(place * height + part.start, place * height + part.stop)
-                sampled = slice(part.start + -whole.start % stride, part.stop, stride)
-                mean, deleted = tiles.reduce(part, sampled, gram)
-                sums.add_mean(mean, whole, plan.thresholds)
-                if scores is not None:
-                    scores[weight.name][:, whole] = mean.cpu()
-                if deleted.numel():
-                    sums.add_deleted(deleted.flatten(1))
+            rows = slice(0, weight.rows if team.first else 0)
+        sums = team.attempt(functools.partial(_reduce_rows, weight, rows, maps, plan, gram, scores))
+        sums.combine(team)
         modules.append(sums.result(weight, plan.dtype))
+    team.add([gram])
     gram = torch.tril(gram) + torch.tril(gram, -1).T
     return LayerResult(layer, plan.in_sample_order(gram), tuple(modules))
+
+
+def _of_all_samples(maps: list[list[Pair]], team: Team) -> list[list[Pair]]:
+    """The pairs of all processes by map, each with one a micro-batch."""
+    whole: list[list[Pair]] = [[] for _ in maps]
+    for tensors in team.gather([tensor for pairs in maps for pair in pairs for tensor in pair]):
+        pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
+        each = len(pairs) // len(maps)
+        for place, collected in enumerate(whole):
+            collected += pairs[place * each : (place + 1) * each]
+    return whole
+
+
+def _reduce_rows(
+    weight: LinearWeight,
+    rows: slice,
+    captured: list[list[Pair]],
+    plan: Reduction,
+    gram: torch.Tensor,
+    scores: dict[str, torch.Tensor] | None,
+) -> _ModuleSums:
+    """Reduce some rows of a weight.
+
+    Args:
+        weight: a map or a stack.
+        rows: of the whole stack, map after map; maybe none.
+        captured: by map, one pair a micro-batch.
+        plan: how samples are put together.
+        gram: added to.
+        scores: see ``reduce_layer``.
+
+    Returns:
+        The sums.
+    """
+    sums = _ModuleSums(weight, plan)
+    count = rows.stop - rows.start
+    if not count:
+        return sums
+    height, stride = weight.rows // weight.stack, jackknife_stride(weight.rows)
+    tiles = choose_tiles(plan, min(height, count), weight.columns, weight.dtype)
+    if scores is not None:
+        scores[weight.name] = torch.empty(len(plan.sizes), weight.rows, weight.columns, dtype=plan.dtype)
+    for place, (matrix, pairs) in enumerate(zip(weight.matrices, captured, strict=True)):
+        first, last = max(rows.start - place * height, 0), min(rows.stop - place * height, height)
+        if first >= last:
+            continue
+        tiles.begin(matrix, pairs)
+        for start in range(first, last, tiles.height):
+            part = slice(start, min(start + tiles.height, last))
+            # Its rows in the whole stack, map after map; one in ``stride`` of those is sampled.
+            whole = slice(place * height + part.start, place * height + part.stop)
+            sampled = slice(part.start + -whole.start % stride, part.stop, stride)
+            mean, deleted = tiles.reduce(part, sampled, gram)
+            sums.add_mean(mean, whole, plan.thresholds)
+            if scores is not None:
+                scores[weight.name][:, whole] = mean.cpu()
+            if deleted.numel():
+                sums.add_deleted(deleted.flatten(1))
+    return sums

@@ -1,0 +1,361 @@
+"""Several processes that measure one model together, started by torchrun; one process is the simplest case of it.
+
+Each has its own copy of the model. Samples are spread over them forward and backward, the rows of each weight in the
+reductions. They go through the same steps in the same order. A step that can fail runs in ``Team.attempt``: all hear
+how it went, so that an error of one ends the step for all, and none waits for one that has left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import itertools
+import math
+import pickle
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+import torch
+import torch.distributed as dist
+
+from paramscope.errors import ParamscopeError, PeerError, RunError, UsageError
+from paramscope.launch import Launch, launch
+from paramscope.wording import one_line
+
+T = TypeVar("T")
+
+TIMEOUT = datetime.timedelta(hours=1)
+"""Longest wait for the others. A process that dies is noticed at once; this is for a machine that falls silent, and must
+exceed the time that opening the model or one block of all samples takes."""
+
+_ALIGNMENT = 64
+"""Tensors that travel together begin at multiples of so many bytes."""
+
+Spec = tuple[tuple[int, ...], torch.dtype]
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether there was not enough memory; PyTorch has no class of its own for that on CPUs."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+class _Failure(NamedTuple):
+    """An error of one process as the others hear of it; of memory, all of them try again with less."""
+
+    kind: type[ParamscopeError]
+    text: str
+    memory: bool
+
+
+class _Ended(KeyboardInterrupt):
+    """The launcher ends this process."""
+
+
+class Team:
+    """The processes of a run, seen from one of them.
+
+    Attributes:
+        rank: number of this process.
+        size: how many there are.
+        device: of the tensors that are exchanged.
+        wire_bytes: received by all processes together so far; whole on the first one.
+    """
+
+    def __init__(self, rank: int = 0, size: int = 1, device: torch.device | None = None) -> None:
+        """Without arguments, a process by itself."""
+        self.rank, self.size = rank, size
+        self.device = device or torch.device("cpu")
+        self.wire_bytes = 0
+        self._left = False
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that talks, writes, and gets the results."""
+        return self.rank == 0
+
+    def attempt(self, work: Callable[[], T]) -> T:
+        """Do something that may fail here.
+
+        Args:
+            work: no part of it may exchange anything with the other processes.
+
+        Returns:
+            What it returned here, once it has succeeded everywhere.
+
+        Raises:
+            Exception: it failed here, or another process failed (an error of the same kind that names it, a
+                ``MemoryError`` where its memory ran out).
+        """
+        if self.size == 1:
+            return work()
+        made: list[T] = []
+        failure: Exception | None = None
+        try:
+            made.append(work())
+        except Exception as error:
+            failure = error
+        self._hear(None, failure)
+        return made[0]
+
+    def exchange(self, value: T) -> list[T]:
+        """Every process's value, in their order.
+
+        Args:
+            value: small; it is pickled.
+
+        Returns:
+            The values.
+
+        Raises:
+            Exception: as ``attempt``.
+        """
+        return [value] if self.size == 1 else self._hear(value, None)
+
+    def _hear(self, value: T, error: Exception | None, *, leaving: bool = False) -> list[T]:
+        failure = None
+        if error is not None:
+            kind = type(error) if isinstance(error, ParamscopeError) else RunError
+            text = str(error) if isinstance(error, ParamscopeError) else f"{type(error).__name__}: {one_line(error)}"
+            failure = _Failure(kind, text, out_of_memory(error) and not leaving)
+        told: list[tuple[T, _Failure | None]] = [(value, failure)] * self.size
+        with self.wire():
+            dist.all_gather_object(told, (value, failure))
+        self.wire_bytes += (self.size - 1) * sum(len(pickle.dumps(each)) for each in told)
+        failures = {rank: each for rank, (_, each) in enumerate(told) if each}
+        if not failures:
+            return [each for each, _ in told]
+        # An error that ends the run goes before one after which it would be tried again.
+        rank, worst = min(failures.items(), key=lambda item: item[1].memory)
+        if not worst.memory:
+            self._leave()
+        if error is not None and failure is not None and failure.memory == worst.memory:
+            raise error
+        text = f"process {rank} of {self.size}: {worst.text}"
+        raise MemoryError(text) if worst.memory else worst.kind(text)
+
+    def gather(self, tensors: Sequence[torch.Tensor]) -> list[list[torch.Tensor]]:
+        """Everybody's tensors; their number, shapes and types may differ.
+
+        Args:
+            tensors: of this process, on ``device``.
+
+        Returns:
+            By process; its own as they are.
+
+        Raises:
+            Exception: as ``attempt``.
+        """
+        if self.size == 1:
+            return [list(tensors)]
+        specs = self.exchange(_specs(tensors))
+        buffers = self.attempt(
+            lambda: [self._buffer(spec, tensors if rank == self.rank else ()) for rank, spec in enumerate(specs)]
+        )
+        for rank, buffer in enumerate(buffers):
+            if buffer.numel():
+                with self.wire():
+                    dist.broadcast(buffer, rank)
+                self.wire_bytes += (self.size - 1) * buffer.numel()
+        return [
+            list(tensors) if rank == self.rank else _unpacked(buffer, spec)
+            for rank, (buffer, spec) in enumerate(zip(buffers, specs, strict=True))
+        ]
+
+    def from_first(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The first process's tensors by name, for everybody; those of the others are not looked at.
+
+        Raises:
+            Exception: as ``attempt``.
+        """
+        names = self.exchange(list(tensors) if self.first else [])[0]
+        return dict(zip(names, self.gather(list(tensors.values()) if self.first else [])[0], strict=True))
+
+    def to_first(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Everybody's tensors by name, for the first process; the others get nothing.
+
+        Raises:
+            Exception: as ``attempt``.
+        """
+        if self.size == 1:
+            return dict(tensors)
+        told = self.exchange((list(tensors), _specs(list(tensors.values()))))
+        whole = dict(tensors) if self.first else {}
+        for rank, (names, spec) in enumerate(told[1:], 1):
+            size = _size(spec)
+            sent = list(tensors.values()) if self.rank == rank else []
+            buffer = self.attempt(functools.partial(self._buffer, spec if self.first else (), sent))
+            with self.wire():
+                if size and self.first:
+                    dist.recv(buffer, rank)
+                elif size and self.rank == rank:
+                    dist.send(buffer, 0)
+            self.wire_bytes += size
+            if self.first:
+                whole |= dict(zip(names, _unpacked(buffer, spec), strict=True))
+        return whole
+
+    def add(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Add up everybody's tensors in place on the first process; counts are exact up to 2^53.
+
+        Args:
+            tensors: of the same shapes everywhere. Those of the other processes stay as they are.
+
+        Raises:
+            Exception: as ``attempt``.
+        """
+        if self.size == 1:
+            return
+        flat = self.attempt(lambda: torch.cat([tensor.reshape(-1).double() for tensor in tensors]))
+        self._reduce(flat, dist.ReduceOp.SUM)
+        if self.first:
+            parts = flat.split([tensor.numel() for tensor in tensors])
+            for tensor, part in zip(tensors, parts, strict=True):
+                tensor.copy_(part.view(tensor.shape))
+
+    def largest(self, tensor: torch.Tensor) -> None:
+        """Take the largest of everybody's numbers, in place on the first process."""
+        if self.size > 1:
+            self._reduce(tensor, dist.ReduceOp.MAX)
+
+    def _reduce(self, tensor: torch.Tensor, operation: dist.ReduceOp.RedOpType) -> None:
+        with self.wire():
+            dist.reduce(tensor, 0, operation)
+        self.wire_bytes += (self.size - 1) * tensor.nbytes
+
+    def share(self, costs: Sequence[int]) -> slice:
+        """Neighbours among some pieces of work, for this process; maybe none."""
+        if self.size == 1:
+            return slice(0, len(costs))
+        ends = itertools.accumulate(costs)
+        # Each piece goes to the process in whose part of the whole its middle lies.
+        owners = [int((end - cost / 2) / sum(costs) * self.size) for cost, end in zip(costs, ends, strict=True)]
+        return slice(sum(owner < self.rank for owner in owners), sum(owner <= self.rank for owner in owners))
+
+    def rows(self, total: int) -> slice:
+        """Rows of a weight for this process, of ``total``; maybe none."""
+        return slice(self.rank * total // self.size, (self.rank + 1) * total // self.size)
+
+    def _buffer(self, specs: Sequence[Spec], tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Tensors as bytes, one after the other; without them, room for such."""
+        specs = _specs(tensors) or specs
+        buffer = torch.zeros(_size(specs), dtype=torch.uint8, device=self.device)
+        for place, tensor in zip(_unpacked(buffer, specs), tensors, strict=False):
+            place.copy_(tensor)
+        return buffer
+
+    @contextlib.contextmanager
+    def wire(self) -> Iterator[None]:
+        """Around every exchange.
+
+        Raises:
+            PeerError: another process has gone.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            self._leave()
+            raise PeerError(f"another process of the run ended, so this one of {self.size} did too") from error
+
+    def _leave(self) -> None:
+        """From here on there is nobody to tell, and the way out must not be cut short by the launcher's signals."""
+        self._left = True
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+
+    def part(self, error: BaseException) -> None:
+        """Tell the others why this process leaves, unless they know."""
+        if isinstance(error, Exception) and not self._left:
+            with contextlib.suppress(Exception):
+                self._hear(None, error, leaving=True)
+        self._leave()
+
+
+@contextlib.contextmanager
+def launched(device: str) -> Iterator[Team]:
+    """The team that torchrun has started, or this process by itself.
+
+    On an error, all others hear of it at their next step and end too.
+
+    Args:
+        device: as the user gave it.
+
+    Yields:
+        The team.
+
+    Raises:
+        UsageError: there is no device for each process.
+        PeerError: another process ended, or the launcher ends this one.
+    """
+    place = launch()
+    if place.size == 1:
+        yield Team()
+        return
+    before = signal.signal(signal.SIGTERM, _end)
+    team = Team(place.rank, place.size)
+    try:
+        _join(place, team, device)
+        yield team
+    except BaseException as error:
+        team.part(error)
+        if isinstance(error, _Ended):
+            raise PeerError(
+                f"the launcher ended this process, number {place.rank} of {place.size}: another one died, or the whole "
+                "run was stopped"
+            ) from error
+        raise
+    dist.destroy_process_group()
+    signal.signal(signal.SIGTERM, before)
+
+
+def _join(place: Launch, team: Team, device: str) -> None:
+    """Open the process group, then choose the device, so that all hear of it where there is none."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() and device != "cpu" else 0
+    backend = "cpu:gloo,cuda:nccl" if gpus else "gloo"
+    with team.wire():
+        dist.init_process_group(backend, rank=place.rank, world_size=place.size, timeout=TIMEOUT)
+    if gpus:
+        team.attempt(lambda: _check_device(device, place, gpus))
+        torch.cuda.set_device(place.local)
+        team.device = torch.device("cuda", place.local)
+
+
+def _check_device(device: str, place: Launch, gpus: int) -> None:
+    """Refuse a device that not every process can have for itself.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if device.startswith("cuda:"):
+        raise UsageError(
+            f"--device {device} is one device for {place.size} processes; give cuda, and each takes its own"
+        )
+    if place.local >= gpus:
+        raise UsageError(f"there are {gpus} GPUs and more processes; start one a GPU, or give --device cpu")
+
+
+def _end(*_: object) -> None:
+    raise _Ended
+
+
+def _specs(tensors: Sequence[torch.Tensor]) -> list[Spec]:
+    return [(tuple(tensor.shape), tensor.dtype) for tensor in tensors]
+
+
+def _padded(spec: Spec) -> int:
+    """Bytes of a tensor in a buffer."""
+    return math.ceil(math.prod(spec[0]) * spec[1].itemsize / _ALIGNMENT) * _ALIGNMENT
+
+
+def _size(specs: Sequence[Spec]) -> int:
+    return sum(map(_padded, specs))
+
+
+def _unpacked(buffer: torch.Tensor, specs: Sequence[Spec]) -> list[torch.Tensor]:
+    """Views of the tensors that a buffer of bytes holds."""
+    starts = itertools.accumulate(map(_padded, specs), initial=0)
+    return [
+        buffer[start : start + math.prod(shape) * dtype.itemsize].view(dtype).view(shape)
+        for start, (shape, dtype) in zip(starts, specs, strict=False)
+    ]
