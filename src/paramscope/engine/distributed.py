@@ -27,8 +27,8 @@ from paramscope.wording import one_line
 T = TypeVar("T")
 
 TIMEOUT = datetime.timedelta(hours=1)
-"""Longest wait for the others. A process that dies is noticed at once; this is for a machine that falls silent, and must
-exceed the time that opening the model or one block of all samples takes."""
+"""Longest wait for the others. A process that dies is noticed at once; this is for a machine that falls silent, and it
+must exceed the time that opening the model or one block of all samples takes."""
 
 _ALIGNMENT = 64
 """Tensors that travel together begin at multiples of so many bytes."""

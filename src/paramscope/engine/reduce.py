@@ -152,7 +152,7 @@ def _of_all_samples(maps: list[list[Pair]], team: Team) -> list[list[Pair]]:
         pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
         each = len(pairs) // len(maps)
         for place, collected in enumerate(whole):
-            collected += pairs[place * each : (place + 1) * each]
+            collected.extend(pairs[place * each : (place + 1) * each])
     return whole
 
 
