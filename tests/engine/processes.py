@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,22 @@ ROOT = Path(__file__).parents[2]
 
 FAIL = "PARAMSCOPE_TEST_FAIL"
 """Environment variable: HOW:RANK:LAYER, what happens to one process when it comes to reduce a layer."""
+
+_LOADED = [
+    "paramscope.cli.profile",
+    "paramscope.engine.distributed",
+    "paramscope.profiling",
+    "paramscope.domains.readers",
+    "rich.console",
+    "rich.progress",
+    "rich.table",
+    "tokenizers",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.tokenization_auto",
+    "transformers.models.llama.modeling_llama",
+    "transformers.models.mixtral.modeling_mixtral",
+]
+"""What a run imports, most of its time where the model is tiny."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +79,7 @@ def forked(count: int, arguments: Sequence[str], folder: Path, *, fail: str = ""
         How it ended.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.engine.processes", "paramscope.profiling", "transformers.models.llama"])
+    context.set_forkserver_preload(_LOADED)
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -89,7 +106,11 @@ def _child(variables: dict[str, str], arguments: list[str], log: Path) -> None:
     os.environ |= variables
     with log.open("w", encoding="utf-8") as file, contextlib.redirect_stderr(file), contextlib.redirect_stdout(file):
         sys.argv = ["paramscope", *arguments]
-        main()
+        try:
+            main()
+        except Exception:
+            traceback.print_exc()
+            sys.exit(1)
 
 
 def main() -> None:
@@ -120,7 +141,7 @@ def _fail_at(how: str, layer: int) -> None:
         if number == layer and how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if number == layer:
-            reducing._reduce_rows = failing_rows
+            reducing._reduce_rows = failing_rows  # type: ignore[assignment]
         return reduce_layer(number, *args)
 
     measuring.reduce_layer = failing  # type: ignore[assignment]

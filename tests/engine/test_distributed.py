@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -137,10 +136,10 @@ def test_nothing_as_large_as_the_parameters_crosses_the_wire(tmp_path: Path) -> 
     assert captured / 2 < engine.wire_bytes < 4 * parameters / 3
 
 
-@pytest.mark.parametrize("start", [torchrun, None])
-def test_a_process_that_dies_ends_the_others_and_leaves_a_run_to_resume(job: Job, start: Callable[..., Ended]) -> None:
+@pytest.mark.parametrize("launcher", [True, False])
+def test_a_process_that_dies_ends_the_others_and_leaves_a_run_to_resume(job: Job, launcher: bool) -> None:
     fail = "kill:1:1"
-    ended = torchrun(2, job.arguments(), fail=fail) if start else job.together(3, fail=fail)
+    ended = torchrun(2, job.arguments(), fail=fail) if launcher else job.together(3, fail=fail)
     assert 0 not in ended.codes
     assert None not in ended.codes
     assert "paramscope: error: " in ended.told[0]

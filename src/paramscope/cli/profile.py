@@ -166,6 +166,8 @@ def run(
     from paramscope.profiling import check_plan, help_plan, open_checkpoint, run_plan, same_plan
 
     plan = same_plan(plan, team)
+    if team.size > 1:
+        talk.print(f"processes: {team.size}, each with the model and its share of the samples")
     # What only the first process does; the others hear of it when it has failed.
     finished, checkpoint = open_checkpoint(plan, output if team.first else None, overwrite=overwrite)
     if team.exchange(finished is not None)[0]:
