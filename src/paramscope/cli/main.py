@@ -63,7 +63,8 @@ def main() -> None:
     try:
         code = cli.main(standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("paramscope: interrupted", err=True)
+        if talks():
+            click.echo("paramscope: interrupted", err=True)
         code = 130
     except _NO_ARGUMENTS as error:
         error.show()
