@@ -128,20 +128,20 @@ def _fail_at(how: str, layer: int) -> None:
     import paramscope.engine.measure as measuring
     import paramscope.engine.reduce as reducing
 
-    reduce_layer, reduce_rows = measuring.reduce_layer, reducing._reduce_rows
+    reduce_layer, reduce_pieces = measuring.reduce_layer, reducing._reduce_pieces
     left = [1]
 
     def failing_rows(*args: Any) -> Any:
         if left[0]:
             left[0] = 0
             raise {"error": ValueError, "memory": MemoryError}[how]("made up")
-        return reduce_rows(*args)
+        return reduce_pieces(*args)
 
     def failing(number: int, *args: Any) -> Any:
         if number == layer and how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if number == layer:
-            reducing._reduce_rows = failing_rows  # type: ignore[assignment]
+            reducing._reduce_pieces = failing_rows  # type: ignore[assignment]
         return reduce_layer(number, *args)
 
     measuring.reduce_layer = failing  # type: ignore[assignment]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import functools
 import itertools
 import math
 import pickle
@@ -135,32 +134,35 @@ class Team:
         text = f"process {rank} of {self.size}: {worst.text}"
         raise MemoryError(text) if worst.memory else worst.kind(text)
 
-    def gather(self, tensors: Sequence[torch.Tensor]) -> list[list[torch.Tensor]]:
-        """Everybody's tensors; their number, shapes and types may differ.
+    def swap(self, parts: Sequence[Sequence[torch.Tensor]]) -> list[list[torch.Tensor]]:
+        """Give each process some tensors and get those that it has for this one; numbers, shapes and types may differ.
 
         Args:
-            tensors: of this process, on ``device``.
+            parts: by process, on ``device``.
 
         Returns:
-            By process; its own as they are.
+            By process; what this one has for itself as it is.
 
         Raises:
             Exception: as ``attempt``.
         """
         if self.size == 1:
-            return [list(tensors)]
-        specs = self.exchange(_specs(tensors))
-        buffers = self.attempt(
-            lambda: [self._buffer(spec, tensors if rank == self.rank else ()) for rank, spec in enumerate(specs)]
+            return [list(parts[0])]
+        told = self.exchange([_specs(part) if rank != self.rank else [] for rank, part in enumerate(parts)])
+        coming = [specs[self.rank] for specs in told]
+        given, taken = self.attempt(
+            lambda: (
+                _packed([*itertools.chain(*parts[: self.rank], *parts[self.rank + 1 :])], self.device),
+                torch.empty(sum(map(_size, coming)), dtype=torch.uint8, device=self.device),
+            )
         )
-        for rank, buffer in enumerate(buffers):
-            if buffer.numel():
-                with self.wire():
-                    dist.broadcast(buffer, rank)
-                self.wire_bytes += (self.size - 1) * buffer.numel()
+        with self.wire():
+            dist.all_to_all_single(taken, given, [*map(_size, coming)], [*map(_size, told[self.rank])])
+        self.wire_bytes += sum(_size(specs) for each in told for specs in each)
+        pieces = taken.split([*map(_size, coming)])
         return [
-            list(tensors) if rank == self.rank else _unpacked(buffer, spec)
-            for rank, (buffer, spec) in enumerate(zip(buffers, specs, strict=True))
+            list(parts[rank]) if rank == self.rank else _unpacked(piece, specs)
+            for rank, (piece, specs) in enumerate(zip(pieces, coming, strict=True))
         ]
 
     def from_first(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -169,8 +171,20 @@ class Team:
         Raises:
             Exception: as ``attempt``.
         """
-        names = self.exchange(list(tensors) if self.first else [])[0]
-        return dict(zip(names, self.gather(list(tensors.values()) if self.first else [])[0], strict=True))
+        if self.size == 1:
+            return dict(tensors)
+        names, specs = self.exchange((list(tensors), _specs([*tensors.values()])))[0]
+        buffer = self.attempt(
+            lambda: (
+                _packed([*tensors.values()], self.device)
+                if self.first
+                else torch.empty(_size(specs), dtype=torch.uint8, device=self.device)
+            )
+        )
+        with self.wire():
+            dist.broadcast(buffer, 0)
+        self.wire_bytes += (self.size - 1) * buffer.numel()
+        return dict(zip(names, _unpacked(buffer, specs), strict=True))
 
     def to_first(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Everybody's tensors by name, for the first process; the others get nothing.
@@ -178,23 +192,11 @@ class Team:
         Raises:
             Exception: as ``attempt``.
         """
-        if self.size == 1:
-            return dict(tensors)
-        told = self.exchange((list(tensors), _specs(list(tensors.values()))))
-        whole = dict(tensors) if self.first else {}
-        for rank, (names, spec) in enumerate(told[1:], 1):
-            size = _size(spec)
-            sent = list(tensors.values()) if self.rank == rank else []
-            buffer = self.attempt(functools.partial(self._buffer, spec if self.first else (), sent))
-            with self.wire():
-                if size and self.first:
-                    dist.recv(buffer, rank)
-                elif size and self.rank == rank:
-                    dist.send(buffer, 0)
-            self.wire_bytes += size
-            if self.first:
-                whole |= dict(zip(names, _unpacked(buffer, spec), strict=True))
-        return whole
+        names = self.exchange(list(tensors))
+        got = self.swap([[*tensors.values()], *[[] for _ in range(1, self.size)]])
+        if not self.first:
+            return {}
+        return {name: tensor for each in zip(names, got, strict=True) for name, tensor in zip(*each, strict=True)}
 
     def add(self, tensors: Sequence[torch.Tensor]) -> None:
         """Add up everybody's tensors in place on the first process; counts are exact up to 2^53.
@@ -233,17 +235,9 @@ class Team:
         owners = [int((end - cost / 2) / sum(costs) * self.size) for cost, end in zip(costs, ends, strict=True)]
         return slice(sum(owner < self.rank for owner in owners), sum(owner <= self.rank for owner in owners))
 
-    def rows(self, total: int) -> slice:
-        """Rows of a weight for this process, of ``total``; maybe none."""
-        return slice(self.rank * total // self.size, (self.rank + 1) * total // self.size)
-
-    def _buffer(self, specs: Sequence[Spec], tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Tensors as bytes, one after the other; without them, room for such."""
-        specs = _specs(tensors) or specs
-        buffer = torch.zeros(_size(specs), dtype=torch.uint8, device=self.device)
-        for place, tensor in zip(_unpacked(buffer, specs), tensors, strict=False):
-            place.copy_(tensor)
-        return buffer
+    def rows(self, total: int) -> list[slice]:
+        """Rows of a weight for each process, of ``total``; maybe none."""
+        return [slice(rank * total // self.size, (rank + 1) * total // self.size) for rank in range(self.size)]
 
     @contextlib.contextmanager
     def wire(self) -> Iterator[None]:
@@ -352,8 +346,17 @@ def _size(specs: Sequence[Spec]) -> int:
     return sum(map(_padded, specs))
 
 
+def _packed(tensors: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor:
+    """Tensors as bytes, one after the other."""
+    specs = _specs(tensors)
+    buffer = torch.empty(_size(specs), dtype=torch.uint8, device=device)
+    for place, tensor in zip(_unpacked(buffer, specs), tensors, strict=True):
+        place.copy_(tensor)
+    return buffer
+
+
 def _unpacked(buffer: torch.Tensor, specs: Sequence[Spec]) -> list[torch.Tensor]:
-    """Views of the tensors that a buffer of bytes holds."""
+    """Views of a buffer that ``_packed`` has made."""
     starts = itertools.accumulate(map(_padded, specs), initial=0)
     return [
         buffer[start : start + math.prod(shape) * dtype.itemsize].view(dtype).view(shape)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -133,11 +134,11 @@ def reduce_layer(
     gram = torch.zeros(plan.pairs, plan.pairs, dtype=torch.float64, device=plan.device)
     modules = []
     for weight in weights:
-        maps = _of_all_samples(captured[weight.name], team)
-        rows = team.rows(weight.rows)
+        shares = team.rows(weight.rows)
         if scores is not None:
-            rows = slice(0, weight.rows if team.first else 0)
-        sums = team.attempt(functools.partial(_reduce_rows, weight, rows, maps, plan, gram, scores))
+            shares = [slice(0, weight.rows if rank == 0 else 0) for rank in range(team.size)]
+        pieces = _pieces(captured[weight.name], weight, shares, team)
+        sums = team.attempt(functools.partial(_reduce_pieces, weight, pieces, plan, gram, scores))
         sums.combine(team)
         modules.append(sums.result(weight, plan.dtype))
     team.add([gram])
@@ -145,21 +146,58 @@ def reduce_layer(
     return LayerResult(layer, plan.in_sample_order(gram), tuple(modules))
 
 
-def _of_all_samples(maps: list[list[Pair]], team: Team) -> list[list[Pair]]:
-    """The pairs of all processes by map, each with one a micro-batch."""
-    whole: list[list[Pair]] = [[] for _ in maps]
-    for tensors in team.gather([tensor for pairs in maps for pair in pairs for tensor in pair]):
+class _Piece(NamedTuple):
+    """Some rows of one map of a stack, with the captures of all samples for them.
+
+    Attributes:
+        place: of the map in the stack.
+        rows: of the map.
+        pairs: one a micro-batch; the output gradients are those of the rows.
+    """
+
+    place: int
+    rows: slice
+    pairs: list[Pair]
+
+
+def _pieces(maps: list[list[Pair]], weight: LinearWeight, shares: Sequence[slice], team: Team) -> list[_Piece]:
+    """What this process reduces of a weight; every process gets from the others what its rows need and no more.
+
+    Args:
+        maps: this process's captures by map, one pair a micro-batch.
+        weight: a map or a stack.
+        shares: rows of each process, of the whole stack, map after map.
+        team: the processes that measure together.
+
+    Returns:
+        The pieces, with the micro-batches in the engine's order.
+    """
+    height = weight.rows // weight.stack
+
+    def cuts(share: slice) -> list[tuple[int, slice]]:
+        within = [
+            (place, slice(max(share.start - place * height, 0), min(share.stop - place * height, height)))
+            for place in range(weight.stack)
+        ]
+        return [(place, rows) for place, rows in within if rows.start < rows.stop]
+
+    given = [
+        [tensor for place, rows in cuts(share) for a, d in maps[place] for tensor in (a, d[:, :, rows])]
+        for share in shares
+    ]
+    mine = cuts(shares[team.rank])
+    pieces = [_Piece(place, rows, []) for place, rows in mine]
+    for tensors in team.swap(given):
         pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
-        each = len(pairs) // len(maps)
-        for place, collected in enumerate(whole):
-            collected.extend(pairs[place * each : (place + 1) * each])
-    return whole
+        each = len(pairs) // max(len(pieces), 1)
+        for number, piece in enumerate(pieces):
+            piece.pairs.extend(pairs[number * each : (number + 1) * each])
+    return pieces
 
 
-def _reduce_rows(
+def _reduce_pieces(
     weight: LinearWeight,
-    rows: slice,
-    captured: list[list[Pair]],
+    pieces: Sequence[_Piece],
     plan: Reduction,
     gram: torch.Tensor,
     scores: dict[str, torch.Tensor] | None,
@@ -168,8 +206,7 @@ def _reduce_rows(
 
     Args:
         weight: a map or a stack.
-        rows: of the whole stack, map after map; maybe none.
-        captured: by map, one pair a micro-batch.
+        pieces: the rows; maybe none.
         plan: how samples are put together.
         gram: added to.
         scores: see ``reduce_layer``.
@@ -178,22 +215,23 @@ def _reduce_rows(
         The sums.
     """
     sums = _ModuleSums(weight, plan)
-    count = rows.stop - rows.start
-    if not count:
+    if not pieces:
         return sums
     height, stride = weight.rows // weight.stack, jackknife_stride(weight.rows)
-    tiles = choose_tiles(plan, min(height, count), weight.columns, weight.dtype)
+    tiles = choose_tiles(
+        plan, max(piece.rows.stop - piece.rows.start for piece in pieces), weight.columns, weight.dtype
+    )
     if scores is not None:
         scores[weight.name] = torch.empty(len(plan.sizes), weight.rows, weight.columns, dtype=plan.dtype)
-    for place, (matrix, pairs) in enumerate(zip(weight.matrices, captured, strict=True)):
-        first, last = max(rows.start - place * height, 0), min(rows.stop - place * height, height)
-        if first >= last:
-            continue
-        tiles.begin(matrix, pairs)
-        for start in range(first, last, tiles.height):
-            part = slice(start, min(start + tiles.height, last))
+    matrices = weight.matrices
+    for place, rows, pairs in pieces:
+        count = rows.stop - rows.start
+        tiles.begin(matrices[place][rows], pairs)
+        for start in range(0, count, tiles.height):
+            part = slice(start, min(start + tiles.height, count))
             # Its rows in the whole stack, map after map; one in ``stride`` of those is sampled.
-            whole = slice(place * height + part.start, place * height + part.stop)
+            before = place * height + rows.start
+            whole = slice(before + part.start, before + part.stop)
             sampled = slice(part.start + -whole.start % stride, part.stop, stride)
             mean, deleted = tiles.reduce(part, sampled, gram)
             sums.add_mean(mean, whole, plan.thresholds)
