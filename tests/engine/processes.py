@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,11 +105,7 @@ def _child(variables: dict[str, str], arguments: list[str], log: Path) -> None:
     os.environ |= variables
     with log.open("w", encoding="utf-8") as file, contextlib.redirect_stderr(file), contextlib.redirect_stdout(file):
         sys.argv = ["paramscope", *arguments]
-        try:
-            main()
-        except Exception:
-            traceback.print_exc()
-            sys.exit(1)
+        main()
 
 
 def main() -> None:

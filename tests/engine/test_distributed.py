@@ -130,10 +130,10 @@ def test_nothing_as_large_as_the_parameters_crosses_the_wire(tmp_path: Path) -> 
     job = Job(model, tmp_path, {"a": (2, 2), "b": (2, 3)}, batch_size=1)
     assert job.together(2).codes == [0, 0]
     engine, parameters = Profile.load(job.run).manifest.engine, sum(Profile.load(job.run).parameters)
-    # What must cross: all inputs and output gradients of the weights, once.
-    widths = 2 * (4 * 2 * 384 + 2 * (384 + 192) - 2 * 2 * 384 + 3 * (384 + 768))
-    captured = 4 * widths * (2 * 3 + 2 * 4)
-    assert captured / 2 < engine.wire_bytes < 4 * parameters / 3
+    # What must cross of every token and layer: all inputs of the weights, and the output gradients of half the rows.
+    inputs, outputs = 6 * 384 + 768, 2 * 384 + 2 * 192 + 2 * 768 + 384
+    captured = 4 * 2 * (2 * 3 + 2 * 4) * (inputs + outputs // 2)
+    assert captured < engine.wire_bytes < 4 * parameters / 6
 
 
 @pytest.mark.parametrize("launcher", [True, False])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from importlib import import_module
 
 import click
 
 from paramscope.cli.common import inert
 from paramscope.errors import ParamscopeError, PeerError
-from paramscope.launch import talks
+from paramscope.launch import launch, talks
 
 _COMMANDS = {
     "demo": "the whole main job on an embedded model and embedded domains",
@@ -81,4 +82,16 @@ def main() -> None:
         code = 1
     except OSError as error:  # a full disk, a folder that vanished: not the user's wrong use, and no bug
         code = _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1)
-    sys.exit(code if isinstance(code, int) else 0)
+    except Exception:  # a bug: Python's own way out, but see below
+        if launch().size == 1:
+            raise
+        traceback.print_exc()
+        code = 1
+    code = code if isinstance(code, int) else 0
+    if launch().size > 1:
+        # The threads of a process group may still run; when Python tears itself down under them, it aborts, and
+        # the launcher takes a finished run for a failed one.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
