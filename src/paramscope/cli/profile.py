@@ -108,7 +108,7 @@ def command(
             print_json(plan_document(plan))
         return
     assert output is not None
-    from paramscope.engine.distributed import launched
+    from paramscope.engine.joining import launched
 
     with launched(chosen.device) as team:
         specs = _specs(sources, file, own_settings, chosen.objective)

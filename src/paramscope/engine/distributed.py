@@ -8,9 +8,7 @@ how it went, so that an error of one ends the step for all, and none waits for o
 from __future__ import annotations
 
 import contextlib
-import datetime
 import itertools
-import math
 import pickle
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,20 +17,11 @@ from typing import NamedTuple, TypeVar
 import torch
 import torch.distributed as dist
 
-from paramscope.errors import ParamscopeError, PeerError, RunError, UsageError
-from paramscope.launch import Launch, launch
+from paramscope.engine.packing import packed, packed_size, specs_of, unpacked
+from paramscope.errors import ParamscopeError, PeerError, RunError
 from paramscope.wording import one_line
 
 T = TypeVar("T")
-
-TIMEOUT = datetime.timedelta(hours=1)
-"""Longest wait for the others. A process that dies is noticed at once; this is for a machine that falls silent, and it
-must exceed the time that opening the model or one block of all samples takes."""
-
-_ALIGNMENT = 64
-"""Tensors that travel together begin at multiples of so many bytes."""
-
-Spec = tuple[tuple[int, ...], torch.dtype]
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -46,10 +35,6 @@ class _Failure(NamedTuple):
     kind: type[ParamscopeError]
     text: str
     memory: bool
-
-
-class _Ended(KeyboardInterrupt):
-    """The launcher ends this process."""
 
 
 class Team:
@@ -148,20 +133,20 @@ class Team:
         """
         if self.size == 1:
             return [list(parts[0])]
-        told = self.exchange([_specs(part) if rank != self.rank else [] for rank, part in enumerate(parts)])
+        told = self.exchange([specs_of(part) if rank != self.rank else [] for rank, part in enumerate(parts)])
         coming = [specs[self.rank] for specs in told]
         given, taken = self.attempt(
             lambda: (
-                _packed([*itertools.chain(*parts[: self.rank], *parts[self.rank + 1 :])], self.device),
-                torch.empty(sum(map(_size, coming)), dtype=torch.uint8, device=self.device),
+                packed([*itertools.chain(*parts[: self.rank], *parts[self.rank + 1 :])], self.device),
+                torch.empty(sum(map(packed_size, coming)), dtype=torch.uint8, device=self.device),
             )
         )
         with self.wire():
-            dist.all_to_all_single(taken, given, [*map(_size, coming)], [*map(_size, told[self.rank])])
-        self.wire_bytes += sum(_size(specs) for each in told for specs in each)
-        pieces = taken.split([*map(_size, coming)])
+            dist.all_to_all_single(taken, given, [*map(packed_size, coming)], [*map(packed_size, told[self.rank])])
+        self.wire_bytes += sum(packed_size(specs) for each in told for specs in each)
+        pieces = taken.split([*map(packed_size, coming)])
         return [
-            list(parts[rank]) if rank == self.rank else _unpacked(piece, specs)
+            list(parts[rank]) if rank == self.rank else unpacked(piece, specs)
             for rank, (piece, specs) in enumerate(zip(pieces, coming, strict=True))
         ]
 
@@ -173,18 +158,18 @@ class Team:
         """
         if self.size == 1:
             return dict(tensors)
-        names, specs = self.exchange((list(tensors), _specs([*tensors.values()])))[0]
+        names, specs = self.exchange((list(tensors), specs_of([*tensors.values()])))[0]
         buffer = self.attempt(
             lambda: (
-                _packed([*tensors.values()], self.device)
+                packed([*tensors.values()], self.device)
                 if self.first
-                else torch.empty(_size(specs), dtype=torch.uint8, device=self.device)
+                else torch.empty(packed_size(specs), dtype=torch.uint8, device=self.device)
             )
         )
         with self.wire():
             dist.broadcast(buffer, 0)
         self.wire_bytes += (self.size - 1) * buffer.numel()
-        return dict(zip(names, _unpacked(buffer, specs), strict=True))
+        return dict(zip(names, unpacked(buffer, specs), strict=True))
 
     def to_first(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Everybody's tensors by name, for the first process; the others get nothing.
@@ -264,101 +249,3 @@ class Team:
             with contextlib.suppress(Exception):
                 self._hear(None, error, leaving=True)
         self._leave()
-
-
-@contextlib.contextmanager
-def launched(device: str) -> Iterator[Team]:
-    """The team that torchrun has started, or this process by itself.
-
-    On an error, all others hear of it at their next step and end too.
-
-    Args:
-        device: as the user gave it.
-
-    Yields:
-        The team.
-
-    Raises:
-        UsageError: there is no device for each process.
-        PeerError: another process ended, or the launcher ends this one.
-    """
-    place = launch()
-    if place.size == 1:
-        yield Team()
-        return
-    before = signal.signal(signal.SIGTERM, _end)
-    team = Team(place.rank, place.size)
-    try:
-        _join(place, team, device)
-        yield team
-    except BaseException as error:
-        team.part(error)
-        if isinstance(error, _Ended):
-            raise PeerError(
-                f"the launcher ended this process, number {place.rank} of {place.size}: another one died, or the whole "
-                "run was stopped"
-            ) from error
-        raise
-    dist.destroy_process_group()
-    signal.signal(signal.SIGTERM, before)
-
-
-def _join(place: Launch, team: Team, device: str) -> None:
-    """Open the process group, then choose the device, so that all hear of it where there is none."""
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() and device != "cpu" else 0
-    backend = "cpu:gloo,cuda:nccl" if gpus else "gloo"
-    with team.wire():
-        dist.init_process_group(backend, rank=place.rank, world_size=place.size, timeout=TIMEOUT)
-    if gpus:
-        team.attempt(lambda: _check_device(device, place, gpus))
-        torch.cuda.set_device(place.local)
-        team.device = torch.device("cuda", place.local)
-
-
-def _check_device(device: str, place: Launch, gpus: int) -> None:
-    """Refuse a device that not every process can have for itself.
-
-    Raises:
-        UsageError: it cannot.
-    """
-    if device.startswith("cuda:"):
-        raise UsageError(
-            f"--device {device} is one device for {place.size} processes; give cuda, and each takes its own"
-        )
-    if place.local >= gpus:
-        raise UsageError(f"there are {gpus} GPUs and more processes; start one a GPU, or give --device cpu")
-
-
-def _end(*_: object) -> None:
-    raise _Ended
-
-
-def _specs(tensors: Sequence[torch.Tensor]) -> list[Spec]:
-    return [(tuple(tensor.shape), tensor.dtype) for tensor in tensors]
-
-
-def _padded(spec: Spec) -> int:
-    """Bytes of a tensor in a buffer."""
-    return math.ceil(math.prod(spec[0]) * spec[1].itemsize / _ALIGNMENT) * _ALIGNMENT
-
-
-def _size(specs: Sequence[Spec]) -> int:
-    return sum(map(_padded, specs))
-
-
-def _packed(tensors: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor:
-    """Tensors as bytes, one after the other."""
-    specs = _specs(tensors)
-    buffer = torch.empty(_size(specs), dtype=torch.uint8, device=device)
-    for place, tensor in zip(_unpacked(buffer, specs), tensors, strict=True):
-        place.copy_(tensor)
-    return buffer
-
-
-def _unpacked(buffer: torch.Tensor, specs: Sequence[Spec]) -> list[torch.Tensor]:
-    """Views of a buffer that ``_packed`` has made."""
-    starts = itertools.accumulate(map(_padded, specs), initial=0)
-    return [
-        buffer[start : start + math.prod(shape) * dtype.itemsize].view(dtype).view(shape)
-        for start, (shape, dtype) in zip(starts, specs, strict=False)
-    ]
