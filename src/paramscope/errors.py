@@ -26,6 +26,10 @@ class RunError(ParamscopeError, RuntimeError):
     exit_code = 1
 
 
+class PeerError(RunError):
+    """A run of several processes ended because one of them did (exit code 1)."""
+
+
 class CheckError(ParamscopeError, RuntimeError):
     """A check or a policy says no (exit code 3)."""
 

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from paramscope.domains import DomainSpec
-from paramscope.engine.measure import Progress, measure, out_of_memory
+from paramscope.engine.distributed import Team
+from paramscope.engine.measure import Measured, Progress, measure, out_of_memory
 from paramscope.engine.selfcheck import self_check
 from paramscope.errors import ParamscopeError, RunError, UsageError
 from paramscope.planning import Plan, make_plan
@@ -51,12 +52,39 @@ def check_plan(plan: Plan) -> SelfCheck:
     return self_check(plan.opened.model, plan.blocks, checked, plan.objective, names[chosen], plan.opened.weights)
 
 
+def same_plan(plan: Plan, team: Team) -> Plan:
+    """Let all processes follow the first one's layout; a limit of memory may have given them others.
+
+    Args:
+        plan: of this process.
+        team: the processes that measure together.
+
+    Returns:
+        The plan with the first process's micro-batches.
+
+    Raises:
+        UsageError: a process has read another model, other texts, or runs in another type.
+    """
+    mine = (plan.arguments, str(plan.opened.dtype))
+    told = team.exchange((mine, plan.batches, plan.reduction.order, plan.reduction.tile_bytes, plan.keep))
+    for rank, (theirs, *_) in enumerate(told):
+        if theirs != told[0][0]:
+            raise UsageError(
+                f"process {rank} has read another model or other texts than process 0, or runs in another type; give "
+                "all machines the same files and kind of device"
+            )
+    _, batches, order, tile_bytes, keep = told[0]
+    reduction = dataclasses.replace(plan.reduction, order=order, tile_bytes=tile_bytes)
+    return dataclasses.replace(plan, batches=batches, reduction=reduction, keep=keep)
+
+
 def run_plan(
     plan: Plan,
     check: SelfCheck,
     *,
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
+    team: Team | None = None,
 ) -> Profile:
     """Measure.
 
@@ -65,26 +93,16 @@ def run_plan(
         check: from ``check_plan``.
         checkpoint: where finished layers are kept; it is completed to a run folder.
         progress: told how far the run is.
+        team: the processes that measure together. The first one calls this, the others ``help_plan``.
 
     Returns:
         The profile.
 
     Raises:
-        RunError: memory ran out.
+        RunError: memory ran out, or another process ended.
     """
     started, began = now(), time.perf_counter()
-    with _without_tf32(), _memory_told():
-        measured = measure(
-            plan.opened,
-            plan.blocks,
-            plan.batches,
-            plan.objective,
-            plan.reduction,
-            checkpoint=checkpoint,
-            save_scores=plan.settings.save_scores,
-            keep=plan.keep,
-            progress=progress,
-        )
+    measured = _measure(plan, team, checkpoint, progress)
     timings = {
         "opening": plan.seconds,
         "self_check": check.seconds,
@@ -97,6 +115,35 @@ def run_plan(
     if checkpoint:
         checkpoint.finish(manifest, tables)
     return Profile(manifest, tables)
+
+
+def help_plan(plan: Plan, team: Team) -> None:
+    """Do the share of a process that is not the first one.
+
+    Args:
+        plan: of the run.
+        team: the processes that measure together.
+
+    Raises:
+        RunError: memory ran out, or another process ended.
+    """
+    _measure(plan, team, None, None)
+
+
+def _measure(plan: Plan, team: Team | None, checkpoint: Checkpoint | None, progress: Progress | None) -> Measured:
+    with _without_tf32(), _memory_told():
+        return measure(
+            plan.opened,
+            plan.blocks,
+            plan.batches,
+            plan.objective,
+            plan.reduction,
+            checkpoint=checkpoint,
+            save_scores=plan.settings.save_scores,
+            keep=plan.keep,
+            progress=progress,
+            team=team,
+        )
 
 
 def profile(

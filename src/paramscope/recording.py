@@ -104,6 +104,8 @@ def make_manifest(
             micro_batches=[len(batch.readings) for batch in measured.batches],
             tile_bytes=plan.reduction.tile_bytes,
             layers_resumed=measured.resumed,
+            processes=measured.processes,
+            wire_bytes=measured.wire_bytes,
             blocks_with_kept_graph=plan.keep,
             weights="streamed" if plan.opened.weights else "resident",
             weight_bytes_read=plan.opened.weights.bytes_read if plan.opened.weights else 0,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from paramscope.errors import UsageError
+from paramscope.launch import talks
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,9 +56,10 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def console(*, quiet: bool = False) -> Console:
-    """Where talk and progress go: stderr. Nothing in a text is markup."""
+    """Where talk and progress go: stderr, of the first process only. Nothing in a text is markup."""
     from rich.console import Console
 
+    quiet = quiet or not talks()
     return Console(stderr=True, quiet=quiet, highlight=False, markup=False, emoji=False, width=_width(sys.stderr))
 
 

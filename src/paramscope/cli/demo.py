@@ -28,6 +28,7 @@ def command(output: str, samples: int, resume: bool, overwrite: bool, as_json: b
     specs = [parse_domain(f"{name}=embedded:{name}") for name in EMBEDDED]
     settings = Settings(samples=samples, max_tokens=128)
     profile = run(str(embedded_model()), specs, settings, output, resume=resume, overwrite=overwrite, quiet=quiet)
+    assert profile is not None
     page = write_report(output)
     if as_json:
         from paramscope.result.summary import summarise

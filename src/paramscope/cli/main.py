@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from importlib import import_module
 
 import click
 
 from paramscope.cli.common import inert
-from paramscope.errors import ParamscopeError
+from paramscope.errors import ParamscopeError, PeerError
+from paramscope.launch import launch, talks
 
 _COMMANDS = {
     "demo": "the whole main job on an embedded model and embedded domains",
@@ -50,8 +52,10 @@ _NO_ARGUMENTS: type[click.ClickException] | tuple[()] = getattr(click.exceptions
 """Its message is the help (click 8.2; older ones print it themselves)."""
 
 
-def _fail(message: str, code: int) -> int:
-    click.echo(f"paramscope: error: {inert(' '.join(message.splitlines()))}", err=True)
+def _fail(message: str, code: int, *, loud: bool = False) -> int:
+    """Say what went wrong. Of several processes the first one does; ``loud`` when it may be the one that is gone."""
+    if loud or talks():
+        click.echo(f"paramscope: error: {inert(' '.join(message.splitlines()))}", err=True)
     return code
 
 
@@ -60,7 +64,8 @@ def main() -> None:
     try:
         code = cli.main(prog_name="paramscope", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("paramscope: interrupted", err=True)
+        if talks():
+            click.echo("paramscope: interrupted", err=True)
         code = 130
     except _NO_ARGUMENTS as error:
         error.show()
@@ -70,11 +75,23 @@ def main() -> None:
         see = f"; see '{context.command_path} --help'" if context else ""
         code = _fail(error.format_message().rstrip(".") + see, error.exit_code)
     except ParamscopeError as error:
-        code = _fail(str(error), error.exit_code)
+        code = _fail(str(error), error.exit_code, loud=isinstance(error, PeerError))
     except BrokenPipeError:
         # The reader of stdout, such as `head`, has seen enough; Python's own flush at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except OSError as error:  # a full disk, a folder that vanished: not the user's wrong use, and no bug
         code = _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1)
-    sys.exit(code if isinstance(code, int) else 0)
+    except Exception:  # a bug: Python's own way out, but see below
+        if launch().size == 1:
+            raise
+        traceback.print_exc()
+        code = 1
+    code = code if isinstance(code, int) else 0
+    if launch().size > 1:
+        # The threads of a process group may still run; when Python tears itself down under them, it aborts, and
+        # the launcher takes a finished run for a failed one.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -11,13 +11,15 @@ import click
 
 from paramscope.cli.common import PositiveNumber, console, inert, output_options, print_bands, print_json
 from paramscope.cli.talk import plan_document, progress_bar, silence_libraries, tell_plan
-from paramscope.errors import UsageError
+from paramscope.errors import PeerError, UsageError
+from paramscope.launch import talks
 from paramscope.settings import DTYPE_NAMES, OBJECTIVE_NAMES, RESIDENCY_NAMES, Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from paramscope.domains import DomainSpec
+    from paramscope.engine.distributed import Team
     from paramscope.planning import Plan
     from paramscope.result.profile import Profile
 
@@ -97,8 +99,11 @@ def command(
     if output is None and not dry_run:
         raise UsageError("no folder for the run is given; give one with -o RUN (or --dry-run)")
     own = {"field": field, "template": template, "lines": lines, "target": target, "foil": foil}
-    specs = _specs(sources, file, own | {"chat": chat, "keep": keep}, chosen.objective)
+    own_settings = own | {"chat": chat, "keep": keep}
     if dry_run:
+        if not talks():
+            return
+        specs = _specs(sources, file, own_settings, chosen.objective)
         plan = prepare(
             console(quiet=quiet),
             model,
@@ -114,7 +119,14 @@ def command(
             print_json(plan_document(plan))
         return
     assert output is not None
-    result = run(model, specs, chosen, output, revision=revision, resume=resume, overwrite=overwrite, quiet=quiet)
+    from paramscope.engine.joining import launched
+
+    with launched(chosen.device) as team:
+        specs = _specs(sources, file, own_settings, chosen.objective)
+        flags: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "quiet": quiet}
+        result = run(model, specs, chosen, output, revision=revision, team=team, **flags)
+    if result is None:
+        return
     if as_json:
         from paramscope.result.summary import summarise
 
@@ -133,7 +145,8 @@ def run(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
-) -> Profile:
+    team: Team | None = None,
+) -> Profile | None:
     """Plan, check and measure, with talk and progress on stderr.
 
     Args:
@@ -145,35 +158,47 @@ def run(
         resume: finish an interrupted run.
         overwrite: replace a run that is there.
         quiet: no talk.
+        team: the processes that measure together; all of them call this.
 
     Returns:
-        The profile.
+        The profile; None on all processes but the first.
 
     Raises:
         UsageError: wrong use or input.
         CheckError: the engine is not exact for this model.
         KeyboardInterrupt: after saying what is left to be resumed.
+        PeerError: likewise; another process ended.
     """
-    talk = console(quiet=quiet)
-    plan = prepare(talk, model, specs, settings, output, revision=revision, resume=resume, overwrite=overwrite)
-    from paramscope.profiling import check_plan, open_checkpoint, run_plan
+    from paramscope.engine.distributed import Team
 
-    finished, checkpoint = open_checkpoint(plan, output, overwrite=overwrite)
-    if finished:
+    talk, team = console(quiet=quiet), team or Team()
+    flags = {"resume": resume, "overwrite": overwrite}
+    plan = prepare(talk, model, specs, settings, output, revision=revision, team=team, **flags)
+    from paramscope.profiling import check_plan, help_plan, open_checkpoint, run_plan, same_plan
+
+    plan = same_plan(plan, team)
+    if team.size > 1:
+        talk.print(f"processes: {team.size}, each with the model and its share of the samples")
+    # What only the first process does; the others hear of it when it has failed.
+    finished, checkpoint = open_checkpoint(plan, output if team.first else None, overwrite=overwrite)
+    if team.exchange(finished is not None)[0]:
         talk.print(f"{inert(output)} holds this very run, finished; nothing to do")
         return finished
-    assert checkpoint is not None
+    if checkpoint is None:
+        team.attempt(lambda: None)  # the self-check
+        help_plan(plan, team)
+        return None
     with contextlib.closing(checkpoint):
         with talk.status("checking one sample against plain autograd"):
-            check = check_plan(plan)
+            check = team.attempt(lambda: check_plan(plan))
         talk.print(
             f"self-check: largest relative error {check.largest_relative_error:.1e} "
             f"(at most {check.tolerance:g} is accepted)"
         )
         try:
             with progress_bar(talk, plan) as progress:
-                profile = run_plan(plan, check, checkpoint=checkpoint, progress=progress)
-        except KeyboardInterrupt:
+                profile = run_plan(plan, check, checkpoint=checkpoint, progress=progress, team=team)
+        except (KeyboardInterrupt, PeerError):
             if checkpoint.finished_layers:
                 talk.print(
                     f"{inert(checkpoint.folder)} keeps the finished layers: the same command with --resume goes on, "
@@ -197,6 +222,7 @@ def prepare(
     resume: bool,
     overwrite: bool,
     dry: bool = False,
+    team: Team | None = None,
 ) -> Plan:
     """Plan a run and tell what will be done; nothing is written.
 
@@ -210,6 +236,7 @@ def prepare(
         resume: finish an interrupted run.
         overwrite: replace a run that is there.
         dry: nothing will be run, so no weights are read.
+        team: the processes that measure together.
 
     Returns:
         The plan.
@@ -217,15 +244,21 @@ def prepare(
     Raises:
         UsageError: wrong use or input.
     """
+    from paramscope.engine.distributed import Team
     from paramscope.result.place import check_target
 
-    if output is not None:
-        check_target(Path(output), overwrite=overwrite, resume=resume)
+    team = team or Team()
+
+    def check() -> None:
+        if output is not None and team.first:
+            check_target(Path(output), overwrite=overwrite, resume=resume)
+
+    team.attempt(check)
     with talk.status("reading the texts and opening the model"):
         silence_libraries()
         from paramscope.planning import make_plan
 
-        plan = make_plan(model, specs, settings, revision=revision, dry=dry)
+        plan = team.attempt(lambda: make_plan(model, specs, settings, revision=revision, dry=dry))
     tell_plan(talk, plan)
     return plan
 

@@ -106,7 +106,7 @@ def layer_major_pass(
     device = next(model.parameters()).device
     takes_positions = accepts(model, "position_ids")
     # A model that comes to its head too early is found out by the schedule; until then any positions do.
-    at_hand = [batches[0].positions(device)]
+    at_hand = [batch.positions(device) for batch in batches[:1]]
     result: Pass
 
     def call(batch: MicroBatch) -> Callable[[], torch.Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from paramscope.engine.batches import MicroBatch
+from paramscope.engine.distributed import Team, out_of_memory
 from paramscope.engine.forward import Pass, layer_major_pass
 from paramscope.engine.objectives import Objective
 from paramscope.engine.reduce import reduce_layer
@@ -43,6 +45,8 @@ class Measured:
         seconds: spent in each stage.
         batches: the micro-batches that it was done with at last.
         notes: what had to be made smaller on the way, one sentence each.
+        processes: that measured together.
+        wire_bytes: that they have received from each other.
     """
 
     layers: list[LayerResult]
@@ -52,6 +56,8 @@ class Measured:
     seconds: dict[str, float]
     batches: Sequence[MicroBatch]
     notes: Sequence[str]
+    processes: int = 1
+    wire_bytes: int = 0
 
 
 def measure(
@@ -65,6 +71,7 @@ def measure(
     save_scores: bool = False,
     keep: int = 0,
     progress: Progress | None = None,
+    team: Team | None = None,
 ) -> Measured:
     """Measure all samples at all layers.
 
@@ -78,18 +85,20 @@ def measure(
         save_scores: also write every layer's mean activations (needs a checkpoint).
         keep: how many of the last blocks keep the graph of their first run.
         progress: told after each block.
+        team: the processes that measure together; all of them call this with the same plan, the first one with the
+            checkpoint.
 
     Returns:
-        The result.
+        The result; of several processes, the layers on the first one only.
 
     Raises:
         Exception: what the model raised; of memory only where there is not enough for one sample at a time.
     """
     tell = progress or (lambda *_: None)
-    work = _Work(opened, blocks, list(batches), objective, plan, checkpoint, save_scores, keep)
+    work = _Work(opened, blocks, list(batches), objective, plan, checkpoint, save_scores, keep, team or Team())
     while True:
         try:
-            run = _measure(work, tell)
+            _measure(work, tell)
             break
         except Exception as error:
             if not out_of_memory(error) or work.smallest:
@@ -97,19 +106,21 @@ def measure(
             work.shrink()
     order = np.argsort(plan.order)
     return Measured(
-        layers=[work.results[layer] for layer in range(len(blocks))],
-        values=[run.values[i] for i in order],
-        tokens=[run.tokens[i] for i in order],
+        layers=[work.results[layer] for layer in sorted(work.results)],
+        values=[work.values[i] for i in order],
+        tokens=[work.tokens[i] for i in order],
         resumed=work.resumed,
         seconds=work.seconds,
         batches=work.batches,
         notes=work.notes,
+        processes=work.team.size,
+        wire_bytes=work.team.wire_bytes,
     )
 
 
 @dataclass
 class _Work:
-    """What is to be done, and how much of it is."""
+    """What is to be done by all processes, and how much of it is; the results are the first one's."""
 
     opened: OpenModel
     blocks: Sequence[Block]
@@ -119,6 +130,9 @@ class _Work:
     checkpoint: Checkpoint | None
     save_scores: bool
     keep: int
+    team: Team
+    values: list[float] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
     results: dict[int, LayerResult] = field(default_factory=dict)
     resumed: int = 0
     notes: list[str] = field(default_factory=list)
@@ -140,53 +154,67 @@ class _Work:
             self.notes.append(f"memory ran out; went on with micro-batches of at most {largest} samples")
 
 
-def _measure(work: _Work, tell: Callable[[str, int], object]) -> Pass:
+def _measure(work: _Work, tell: Callable[[str, int], object]) -> None:
     """Measure the layers that are not yet measured; may be called again after it ran out of memory."""
-    blocks, batches, checkpoint = work.blocks, work.batches, work.checkpoint
+    blocks, batches, team = work.blocks, work.batches, work.team
     clock = _Clock(work.seconds)
+    mine = team.share([len(batch.readings) * batch.length for batch in batches])
     with layer_major_pass(
-        work.opened.model, blocks, batches, work.objective, keep=work.keep, weights=work.opened.weights
+        work.opened.model, blocks, batches[mine], work.objective, keep=work.keep, weights=work.opened.weights
     ) as run:
-        state = checkpoint.load_state() if checkpoint else {}
-        if checkpoint and state and not work.results:
-            first = int(state["layer"][0])
-            work.results |= {layer: checkpoint.load_layer(layer) for layer in range(first, len(blocks))}
-            work.resumed = len(work.results)
-        done = len(work.results)
-        # The gradients that wait are those of other micro-batches where these were cut otherwise.
-        same = bool(state) and state["batches"].tolist() == [len(batch.readings) for batch in batches]
+        state: dict[str, torch.Tensor] = {}
+        done, same, saving = team.exchange(team.attempt(lambda: _begin(work, state)))[0]
         _give_memory_back()
-        for _ in run.schedule.forward(len(blocks) - done if same else len(blocks)):
+        stop = len(blocks) - done if same else len(blocks)
+        passing = run.schedule.forward(stop)
+        for _ in range(stop):
+            team.attempt(lambda: next(passing))
             _give_memory_back()
             tell("forward", len(batches))
         if same:
-            _restore(run, state)
+            _restore(work, run, team.from_first(state), mine.start)
             tell("backward", len(batches) * done)
         else:
-            run.head()
+            team.attempt(run.head)
+            told = team.exchange((run.values, run.tokens))
+            work.values = [value for values, _ in told for value in values]
+            work.tokens = [token for _, tokens in told for token in tokens]
         clock.charge("forward")
-        for layer in range(len(blocks) - (done if same else 0) - 1, -1, -1):
-            captured = run.backward(layer)
+        for layer in range(stop - 1, -1, -1):
+            captured = team.attempt(functools.partial(run.backward, layer))
             clock.charge("backward")
-            if layer not in work.results:
+            if layer < len(blocks) - done:
                 scores: dict[str, torch.Tensor] | None = {} if work.save_scores else None
-                result = reduce_layer(layer, blocks[layer].weights, captured, work.plan, scores)
-                if checkpoint:
-                    if scores is not None:
-                        _save_scores(checkpoint.folder / "scores", layer, scores)
-                    checkpoint.save_layer(result)
-                    checkpoint.save_state(_state(run, layer))
-                work.results[layer] = result
+                result = reduce_layer(layer, blocks[layer].weights, captured, work.plan, scores, team)
+                waiting = team.to_first(_gradients(run, mine.start)) if saving else {}
+                team.attempt(functools.partial(_keep_result, work, result, scores, waiting))
             del captured
             _give_memory_back()
             clock.charge("reductions")
             tell("backward", len(batches))
-    return run
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether there was not enough memory; PyTorch has no class of its own for that on CPUs."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def _begin(work: _Work, state: dict[str, torch.Tensor]) -> tuple[int, bool, bool]:
+    """Read back what is done; only the first process has a checkpoint.
+
+    Args:
+        work: gets the finished layers.
+        state: gets the gradients that wait, as ``_gradients`` gave them, and the objective of each sample.
+
+    Returns:
+        How many layers are done, whether the gradients of the state can be used, and whether results are kept.
+    """
+    checkpoint = work.checkpoint
+    there = checkpoint.load_state() if checkpoint else {}
+    if checkpoint and there and not work.results:
+        first = int(there["layer"][0])
+        work.results |= {layer: checkpoint.load_layer(layer) for layer in range(first, len(work.blocks))}
+        work.resumed = len(work.results)
+    # The gradients that wait are those of other micro-batches where these were cut otherwise.
+    same = bool(there) and there["batches"].tolist() == [len(batch.readings) for batch in work.batches]
+    if same:
+        state |= {name: torch.from_numpy(array) for name, array in there.items()}
+    return len(work.results), same, checkpoint is not None
 
 
 def _give_memory_back() -> None:
@@ -213,31 +241,55 @@ class _Clock:
         self._last = now
 
 
-def _state(run: Pass, layer: int) -> dict[str, np.ndarray]:
-    """What the layers before ``layer`` still need, for a checkpoint."""
-    state = {
-        "layer": np.array([layer]),
-        "batches": np.array([len(batch.readings) for batch in run.batches]),
-        "values": np.array(run.values),
-        "tokens": np.array(run.tokens),
-    }
+def _gradients(run: Pass, first: int) -> dict[str, torch.Tensor]:
+    """What the layers not yet run backward still need, by micro-batch counted over all processes.
+
+    Args:
+        run: the pass.
+        first: number of its first micro-batch.
+    """
+    gradients = {}
     for name, gradient in run.schedule.gradients().items():
-        # float32 holds every half-precision number exactly, and numpy has no bfloat16.
-        kind = torch.promote_types(gradient.dtype, torch.float32)
-        state[f"gradient.{name}"] = gradient.to("cpu", kind).numpy()
-    return state
+        place, _, rest = name.partition(".")
+        gradients[f"gradient.{int(place) + first}.{rest}"] = gradient
+    return gradients
 
 
-def _restore(run: Pass, state: dict[str, np.ndarray]) -> None:
-    run.values[:] = state["values"].tolist()
-    run.tokens[:] = state["tokens"].tolist()
-    run.schedule.restore_gradients(
-        {
-            name.removeprefix("gradient."): torch.from_numpy(array)
-            for name, array in state.items()
-            if name.startswith("gradient.")
+def _keep_result(
+    work: _Work, result: LayerResult, scores: dict[str, torch.Tensor] | None, waiting: dict[str, torch.Tensor]
+) -> None:
+    """Keep a finished layer, on the first process; on disk too where there is a checkpoint."""
+    if not work.team.first:
+        return
+    checkpoint = work.checkpoint
+    if checkpoint:
+        if scores is not None:
+            _save_scores(checkpoint.folder / "scores", result.layer, scores)
+        checkpoint.save_layer(result)
+        state = {
+            "layer": np.array([result.layer]),
+            "batches": np.array([len(batch.readings) for batch in work.batches]),
+            "values": np.array(work.values),
+            "tokens": np.array(work.tokens),
         }
-    )
+        for name, gradient in waiting.items():
+            # float32 holds every half-precision number exactly, and numpy has no bfloat16.
+            kind = torch.promote_types(gradient.dtype, torch.float32)
+            state[name] = gradient.to("cpu", kind).numpy()
+        checkpoint.save_state(state)
+    work.results[result.layer] = result
+
+
+def _restore(work: _Work, run: Pass, state: dict[str, torch.Tensor], first: int) -> None:
+    """Put back what ``_keep_result`` kept, of the micro-batches from ``first`` on that are this process's."""
+    work.values, work.tokens = state["values"].tolist(), state["tokens"].tolist()
+    gradients = {}
+    for name, gradient in state.items():
+        kind, _, rest = name.partition(".")
+        place, _, rest = rest.partition(".")
+        if kind == "gradient" and first <= int(place) < first + len(run.batches):
+            gradients[f"{int(place) - first}.{rest}"] = gradient
+    run.schedule.restore_gradients(gradients)
 
 
 def _save_scores(folder: Path, layer: int, scores: dict[str, torch.Tensor]) -> None:

@@ -6,11 +6,14 @@ reduction while it is in the cache, and overwritten by the next one.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
 from paramscope.engine.capture import Pair
+from paramscope.engine.distributed import Team
 from paramscope.engine.kernels import choose_tiles
 from paramscope.engine.reduction import Reduction
 from paramscope.measures.histogram import BINS
@@ -69,6 +72,18 @@ class ModuleSums:
         self.deleted += _histograms(means, (means == 0).sum(1))
         self.deleted_weights += means.shape[1]
 
+    def combine(self, team: Team) -> None:
+        """Put the shares of all processes together on the first one; bins that nobody has used are left out."""
+        used = (self.histogram.sum(0) + self.deleted.sum(0)).nonzero()
+        span = (int(used.min()), int(used.max()) + 1) if used.numel() else (BINS, 0)
+        told = team.exchange((*span, self.deleted_weights))
+        bins = slice(min(first for first, _, _ in told), max(end for _, end, _ in told))
+        counts = [self.zeros, self.underflows, self.above, self.histogram[:, bins], self.deleted[:, bins]]
+        # Rows of others are zero here, so that adding puts them side by side.
+        team.add([self.row_sums, self.column_sums, self.squares, *counts])
+        team.largest(self.largest)
+        self.deleted_weights = sum(weights for _, _, weights in told)
+
     def result(self, weight: LinearWeight, dtype: torch.dtype) -> ModuleResult:
         """The module's numbers; row and column sums in the type of the products."""
         rows, columns = weight.rows, weight.columns
@@ -112,40 +127,129 @@ def reduce_layer(
     captured: dict[str, list[list[Pair]]],
     plan: Reduction,
     scores: dict[str, torch.Tensor] | None = None,
+    team: Team | None = None,
 ) -> LayerResult:
     """Reduce a layer.
 
     Args:
         layer: its number.
         weights: its linear weights.
-        captured: by weight name and map of its stack, one pair a micro-batch, in the engine's order.
+        captured: by weight name and map of its stack, one pair a micro-batch of this process, in the engine's order.
         plan: how samples are put together.
-        scores: filled with the mean activations ``[D, rows, columns]`` by module name when given.
+        scores: filled with the mean activations ``[D, rows, columns]`` by module name when given. They are as large as
+            the weights and cross no wire, so the first process then reduces all rows.
+        team: the processes that measure together.
 
     Returns:
-        The layer's result.
+        The layer's result; of several processes, whole on the first one.
     """
+    team = team or Team()
     gram = torch.zeros(plan.pairs, plan.pairs, dtype=torch.float64, device=plan.device)
     modules = []
     for weight in weights:
-        height, stride = weight.rows // weight.stack, jackknife_stride(weight.rows)
-        tiles = choose_tiles(plan, height, weight.columns, weight.dtype)
-        sums = ModuleSums(weight.rows, weight.columns, plan, weight.dtype)
+        shares = team.rows(weight.rows)
         if scores is not None:
-            scores[weight.name] = torch.empty(len(plan.sizes), weight.rows, weight.columns, dtype=plan.dtype)
-        for place, (matrix, pairs) in enumerate(zip(weight.matrices, captured[weight.name], strict=True)):
-            tiles.begin(matrix, pairs)
-            for start in range(0, height, tiles.height):
-                part = slice(start, min(start + tiles.height, height))
-                # Its rows in the whole stack, map after map; one in ``stride`` of those is sampled.
-                whole = slice(place * height + part.start, place * height + part.stop)
-                sampled = slice(part.start + -whole.start % stride, part.stop, stride)
-                mean, deleted = tiles.reduce(part, sampled, gram)
-                sums.add_mean(mean, whole, plan.thresholds)
-                if scores is not None:
-                    scores[weight.name][:, whole] = mean.cpu()
-                if deleted.numel():
-                    sums.add_deleted(deleted.flatten(1))
+            shares = [slice(0, weight.rows if rank == 0 else 0) for rank in range(team.size)]
+        pieces = _pieces(captured[weight.name], weight, shares, team)
+        sums = team.attempt(functools.partial(_reduce_pieces, weight, pieces, plan, gram, scores))
+        sums.combine(team)
         modules.append(sums.result(weight, plan.dtype))
+    team.add([gram])
     gram = torch.tril(gram) + torch.tril(gram, -1).T
     return LayerResult(layer, plan.in_sample_order(gram), tuple(modules))
+
+
+class _Piece(NamedTuple):
+    """Some rows of one map of a stack, with the captures of all samples for them.
+
+    Attributes:
+        place: of the map in the stack.
+        rows: of the map.
+        pairs: one a micro-batch; the output gradients are those of the rows.
+    """
+
+    place: int
+    rows: slice
+    pairs: list[Pair]
+
+
+def _pieces(maps: list[list[Pair]], weight: LinearWeight, shares: Sequence[slice], team: Team) -> list[_Piece]:
+    """What this process reduces of a weight; every process gets from the others what its rows need and no more.
+
+    Args:
+        maps: this process's captures by map, one pair a micro-batch.
+        weight: a map or a stack.
+        shares: rows of each process, of the whole stack, map after map.
+        team: the processes that measure together.
+
+    Returns:
+        The pieces, with the micro-batches in the engine's order.
+    """
+    height = weight.rows // weight.stack
+
+    def cuts(share: slice) -> list[tuple[int, slice]]:
+        within = [
+            (place, slice(max(share.start - place * height, 0), min(share.stop - place * height, height)))
+            for place in range(weight.stack)
+        ]
+        return [(place, rows) for place, rows in within if rows.start < rows.stop]
+
+    given = [
+        [tensor for place, rows in cuts(share) for a, d in maps[place] for tensor in (a, d[:, :, rows])]
+        for share in shares
+    ]
+    mine = cuts(shares[team.rank])
+    pieces = [_Piece(place, rows, []) for place, rows in mine]
+    for tensors in team.swap(given):
+        pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
+        each = len(pairs) // max(len(pieces), 1)
+        for number, piece in enumerate(pieces):
+            piece.pairs.extend(pairs[number * each : (number + 1) * each])
+    return pieces
+
+
+def _reduce_pieces(
+    weight: LinearWeight,
+    pieces: Sequence[_Piece],
+    plan: Reduction,
+    gram: torch.Tensor,
+    scores: dict[str, torch.Tensor] | None,
+) -> ModuleSums:
+    """Reduce some rows of a weight.
+
+    Args:
+        weight: a map or a stack.
+        pieces: the rows; maybe none.
+        plan: how samples are put together.
+        gram: added to.
+        scores: see ``reduce_layer``.
+
+    Returns:
+        The sums.
+    """
+    sums = ModuleSums(weight.rows, weight.columns, plan, weight.dtype)
+    if not pieces:
+        return sums
+    height, stride = weight.rows // weight.stack, jackknife_stride(weight.rows)
+    tiles = choose_tiles(
+        plan, max(piece.rows.stop - piece.rows.start for piece in pieces), weight.columns, weight.dtype
+    )
+    if scores is not None:
+        scores[weight.name] = torch.empty(len(plan.sizes), weight.rows, weight.columns, dtype=plan.dtype)
+    matrices = weight.matrices
+    for place, rows, pairs in pieces:
+        count = rows.stop - rows.start
+        tiles.begin(matrices[place][rows], pairs)
+        for start in range(0, count, tiles.height):
+            part = slice(start, min(start + tiles.height, count))
+            # Its rows in the whole stack, map after map; one in ``stride`` of those is sampled.
+            before = place * height + rows.start
+            whole = slice(before + part.start, before + part.stop)
+            sampled = slice(part.start + -whole.start % stride, part.stop, stride)
+            mean, deleted = tiles.reduce(part, sampled, gram)
+            sums.add_mean(mean, whole, plan.thresholds)
+            if scores is not None:
+                scores[weight.name][:, whole] = mean.cpu()
+            if deleted.numel():
+                sums.add_deleted(deleted.flatten(1))
+    return sums

@@ -91,10 +91,15 @@ def choose_device(device: str) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     there = ", ".join(["cpu", *(f"cuda:{i}" for i in range(count))])
     if device == "auto":
-        return torch.device("cuda:0" if count else "cpu")
+        return _current_gpu() if count else torch.device("cpu")
     if device not in {"cpu", *(["cuda"] if count else []), *(f"cuda:{i}" for i in range(count))}:
         raise UsageError(f"device {device} is not there; this machine has: {there} (PyTorch {torch.__version__})")
-    return torch.device("cuda:0" if device == "cuda" else device)
+    return _current_gpu() if device == "cuda" else torch.device(device)
+
+
+def _current_gpu() -> torch.device:
+    """The first GPU; of several processes, each has set its own."""
+    return torch.device("cuda", torch.cuda.current_device())
 
 
 def locate(model: str, revision: str | None = None) -> LocatedModel:

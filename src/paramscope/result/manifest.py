@@ -69,6 +69,8 @@ class EngineRecord(_Record):
     micro_batches: list[int] = Field(description="samples of each, in the order of computation")
     tile_bytes: int
     layers_resumed: int = 0
+    processes: int = 1
+    wire_bytes: int = Field(default=0, description="received by all processes together")
     blocks_with_kept_graph: int = 0
     weights: str = "resident"
     weight_bytes_read: int = Field(default=0, description="from the disk, by a run whose weights stay there")
