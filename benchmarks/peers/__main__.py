@@ -65,7 +65,10 @@ def take_turns(tasks: list[Task], repeats: int) -> dict[Task, Row]:
                 done = run_apart(task, Path(folder))
                 row.runs.append(done)
                 _compare(row, done, rows[Task(REFERENCE, task.shape, task.samples, task.cosines)])
-                told = done.failure or f"{done.seconds:.3f} s, {done.memory / 2**30:.2f} GiB {row.differences or ''}"
+                told = done.failure or (
+                    f"{done.seconds:.3f} s, {done.processor:.3f} s of processors, {done.memory / 2**30:.2f} GiB, "
+                    f"differences {row.differences}"
+                )
                 print(f"{turn + 1}/{repeats} {task}: {told}", file=sys.stderr, flush=True)
     return rows
 

@@ -39,12 +39,14 @@ class Measurement:
 
     Attributes:
         seconds: of the work; the model is open and the samples are tokens.
+        processor: seconds of all cores that the work took; on a busy machine it says more than ``seconds``.
         memory: peak of the process above what it held before the work, in bytes.
         failure: why there are no numbers, or None.
         found: the result to check; None for plain forward and backward.
     """
 
     seconds: float = float("nan")
+    processor: float = float("nan")
     memory: float = float("nan")
     failure: str | None = None
     found: Found | None = None
@@ -91,14 +93,15 @@ def measure(task: Task) -> Measurement:
     work = kind.prepare(case)
     resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
     before = _settle()
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     try:
         found = work(case)
     except Exception as error:
         if not out_of_memory(error):
             raise
         return Measurement(failure=f"needs more than {LIMIT >> 30} GiB")
-    return Measurement(time.perf_counter() - started, _status("VmHWM") - before, found=found)
+    seconds, processor = time.perf_counter() - started, time.process_time() - used
+    return Measurement(seconds, processor, _status("VmHWM") - before, found=found)
 
 
 def _settle() -> int:
@@ -129,7 +132,7 @@ def main() -> None:
             np.savez(options.result, densities=done.found.densities)
         else:
             np.savez(options.result, densities=done.found.densities, cosines=done.found.cosines)
-    print(json.dumps({"seconds": done.seconds, "memory": done.memory, "failure": done.failure}), flush=True)
+    print(json.dumps({name: value for name, value in vars(done).items() if name != "found"}), flush=True)
     os._exit(0)  # some libraries' threads hold the process at its end
 
 

@@ -57,7 +57,7 @@ def rows() -> dict[Task, Row]:
     """Two measurements of some ways, one that differs and one that failed."""
     made = {}
     for kind, seconds in ((FLOOR, 1.0), (REFERENCE, 1.25), ("loop", 8.0), ("vmap", 9.0)):
-        row = Row([Measurement(seconds, 2.0**30), Measurement(3 * seconds, 2.0**29)])
+        row = Row([Measurement(seconds, seconds, 2.0**30), Measurement(3 * seconds, seconds, 2.0**29)])
         made[Task(kind, "tiny", 32, False)] = row
     made[Task("loop", "tiny", 32, False)].differences["densities"] = 1e-5
     made[Task("vmap", "tiny", 32, False)].differences["densities"] = 1e-2
