@@ -25,7 +25,7 @@ import torch
 
 from benchmarks.peers.chart import ratios_chart
 from benchmarks.peers.kinds import FLOOR, KINDS, REFERENCE
-from benchmarks.peers.measure import Measurement, Task, run_apart
+from benchmarks.peers.measure import BROKEN, Measurement, Task, run_apart
 from benchmarks.peers.shapes import SHAPES
 from benchmarks.peers.sums import TOLERANCE
 from benchmarks.peers.tables import Row, samples_table, shape_table
@@ -74,7 +74,7 @@ def take_turns(tasks: list[Task], repeats: int) -> dict[Task, Row]:
 
 
 def _compare(row: Row, done: Measurement, reference: Row) -> None:
-    if done.found is None or reference.runs[0].found is None:
+    if done.found is None or not reference.runs or reference.runs[0].found is None:
         return
     for name, value in done.found.differences(reference.runs[0].found).items():
         row.differences[name] = max(value, row.differences.get(name, 0.0))
@@ -131,8 +131,9 @@ def main() -> None:
         title = "## Beside other ways to the same numbers"
         write("\n".join([title, "", f"![Time of each way]({PICTURE})", "", *lines]), ratios_chart(rows, SAMPLES))
     wrong = [task for task, row in rows.items() if max(row.differences.values(), default=0) > TOLERANCE]
-    if wrong:
-        sys.exit(f"differs from paramscope: {wrong}")
+    broken = [task for task, row in rows.items() if (row.failure or "").startswith(BROKEN)]
+    if wrong or broken:
+        sys.exit(f"differ from paramscope: {wrong}\nbroke off: {broken}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from benchmarks.peers.shapes import SHAPES
 from benchmarks.peers.tables import Rows, ratio
 from paramscope.report.svg import Scale, element, picture
 
-WIDTH, LEFT, RIGHT, HEAD, LINE, GAP = 900, 190, 150, 26, 22, 20
+WIDTH, LEFT, RIGHT, HEAD, LINE, GAP = 900, 190, 150, 40, 22, 20
 TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100)
 INK, MUTED, GRID, OURS, THEIRS = "#222222", "#666666", "#dddddd", "#d55e00", "#0072b2"
 

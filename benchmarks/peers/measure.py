@@ -22,6 +22,9 @@ from benchmarks.peers.shapes import LIMIT, SHAPES, make_case
 from benchmarks.peers.sums import Found
 from paramscope.engine.measure import out_of_memory
 
+BROKEN = "broke off"
+"""How the failure of a process begins that ended for another reason than memory or a package that is not there."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -60,10 +63,7 @@ def run_apart(task: Task, folder: Path) -> Measurement:
         folder: for the result, to hand it over.
 
     Returns:
-        The measurement.
-
-    Raises:
-        RuntimeError: the process failed for another reason than memory or a package that is not there.
+        The measurement; a process that broke off is one too, so that the others' hours are not lost.
     """
     result = folder / "result.npz"
     result.unlink(missing_ok=True)
@@ -71,7 +71,9 @@ def run_apart(task: Task, folder: Path) -> Measurement:
     command += [str(task.samples), str(int(task.cosines)), str(result)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"{task} failed:\n{done.stderr[-4000:]}")
+        print(done.stderr[-4000:], file=sys.stderr)
+        last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        return Measurement(failure=f"{BROKEN} ({last[0][:200]})")
     told = json.loads(done.stdout.splitlines()[-1])
     found = None
     if result.is_file():

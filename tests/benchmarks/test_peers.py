@@ -12,7 +12,7 @@ from benchmarks.peers import __main__ as command
 from benchmarks.peers.chart import ratios_chart
 from benchmarks.peers.kinds import FLOOR, KINDS, REFERENCE
 from benchmarks.peers.libraries import why_missing
-from benchmarks.peers.measure import Measurement, Task
+from benchmarks.peers.measure import BROKEN, Measurement, Task, run_apart
 from benchmarks.peers.shapes import SHAPES, make_case
 from benchmarks.peers.sums import TOLERANCE, Found
 from benchmarks.peers.tables import Row, samples_table, shape_table
@@ -51,6 +51,12 @@ def test_another_number_is_seen(reference: Found) -> None:
     assert dataclasses.replace(reference, densities=densities).differences(reference)["densities"] > TOLERANCE
     densities[0, 0] = np.nan
     assert dataclasses.replace(reference, densities=densities).differences(reference)["densities"] > TOLERANCE
+
+
+def test_a_process_that_breaks_off_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = run_apart(Task("no such kind", "tiny", 4, False), tmp_path)
+    assert (done.failure or "").startswith(BROKEN)
+    assert "invalid choice" in capsys.readouterr().err
 
 
 def rows() -> dict[Task, Row]:
