@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= demo-run
+PEERS := $(VENV)/peers
 # What make installed last; newer project files make it install again, otherwise nothing is fetched.
 STAMP := $(VENV)/.installed
 
@@ -17,8 +18,11 @@ test: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 
+# Beside other libraries, which stay out of the environment: some bring folders called tests and benchmarks along.
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks.cost
+	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(PEERS) --requirement benchmarks/peers/requirements.txt
+	PYTHONPATH=$(PEERS) $(BIN)/python -m pytest tests/benchmarks
+	PYTHONPATH=$(PEERS) $(BIN)/python -m benchmarks.peers --write
 
 # The table of architectures, from tiny models measured against the reference.
 architectures: $(STAMP)

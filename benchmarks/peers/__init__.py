@@ -1,0 +1,1 @@
+"""paramscope against other ways to the same numbers, side by side: see ``__main__``."""
