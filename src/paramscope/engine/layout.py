@@ -34,7 +34,7 @@ KEPT_GRAPHS = 512 << 20
 """What the kept graphs may take where no limit is given."""
 
 _BATCHES = (TOKENS_PER_BATCH, 512, 256, 128)
-_TILES = (TILE_BYTES, 8 << 20, 4 << 20, 1 << 20)
+_TILES = (TILE_BYTES, TILE_BYTES, 2 << 20, 1 << 20)
 
 _PAIRS_PER_TOKEN = 8
 """Samples, for each token of an average one, up to which all pairs cost no more than the rest: for P weights, N samples

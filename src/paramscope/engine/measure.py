@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from paramscope.engine.batches import MicroBatch
 from paramscope.engine.distributed import Team, out_of_memory
+from paramscope.engine.estimate import memory_in_use
 from paramscope.engine.forward import Pass, layer_major_pass
 from paramscope.engine.objectives import Objective
 from paramscope.engine.reduce import reduce_layer
@@ -24,6 +25,9 @@ from paramscope.models.blocks import Block
 from paramscope.models.open import OpenModel
 from paramscope.result.layer import LayerResult
 from paramscope.result.store import Checkpoint
+
+_GROWN = 128 << 20
+"""Bytes that a process may grow by before it hands back what it has freed."""
 
 
 class Progress(Protocol):
@@ -157,19 +161,20 @@ class _Work:
 def _measure(work: _Work, tell: Callable[[str, int], object]) -> None:
     """Measure the layers that are not yet measured; may be called again after it ran out of memory."""
     blocks, batches, team = work.blocks, work.batches, work.team
-    clock = _Clock(work.seconds)
+    clock, memory = _Clock(work.seconds), _Memory()
     mine = team.share([len(batch.readings) * batch.length for batch in batches])
     with layer_major_pass(
         work.opened.model, blocks, batches[mine], work.objective, keep=work.keep, weights=work.opened.weights
     ) as run:
         state: dict[str, torch.Tensor] = {}
         done, same, saving = team.exchange(team.attempt(lambda: _begin(work, state)))[0]
-        _give_memory_back()
+        memory.give_back()
         stop = len(blocks) - done if same else len(blocks)
         passing = run.schedule.forward(stop)
         for _ in range(stop):
             team.attempt(lambda: next(passing))
-            _give_memory_back()
+            if not work.keep:  # kept graphs grow on purpose
+                memory.give_back()
             tell("forward", len(batches))
         if same:
             _restore(work, run, team.from_first(state), mine.start)
@@ -189,7 +194,7 @@ def _measure(work: _Work, tell: Callable[[str, int], object]) -> None:
                 waiting = team.to_first(_gradients(run, mine.start)) if saving else {}
                 team.attempt(functools.partial(_keep_result, work, result, scores, waiting))
             del captured
-            _give_memory_back()
+            memory.give_back()
             clock.charge("reductions")
             tell("backward", len(batches))
 
@@ -217,15 +222,22 @@ def _begin(work: _Work, state: dict[str, torch.Tensor]) -> tuple[int, bool, bool
     return len(work.results), same, checkpoint is not None
 
 
-def _give_memory_back() -> None:
-    """Hand what a block has freed back to the system.
+class _Memory:
+    """Hands what blocks have freed back to the system, whenever the process has grown.
 
     glibc keeps freed memory that lies between living tensors, and puts the next block's beside it rather than into it:
-    on the embedded model the process would grow by up to a half over the run.
+    on the embedded model the process would grow by up to a half over the run. To hand it back costs time, for it is
+    taken again.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+
+    def __init__(self) -> None:
+        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        self._least = memory_in_use()
+
+    def give_back(self) -> None:
+        if self._trim is not None and memory_in_use() - self._least > _GROWN:
+            self._trim(0)
+            self._least = memory_in_use()
 
 
 class _Clock:

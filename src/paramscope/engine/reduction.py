@@ -11,8 +11,8 @@ import torch
 
 from paramscope.measures.intervals import GROUPS, sample_groups
 
-TILE_BYTES = 16 << 20
-"""Size of a tile; it should stay in the last-level cache."""
+TILE_BYTES = 4 << 20
+"""Size of a tile; it should stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,16 @@ class Reduction:
     def samples(self) -> int:
         """N."""
         return len(self.order)
+
+    @functools.cached_property
+    def _tile_memory(self) -> torch.Tensor:
+        return torch.empty(self.tile_bytes // self.dtype.itemsize, dtype=self.dtype, device=self.device)
+
+    def tile(self, rows: int, columns: int) -> torch.Tensor:
+        """``[N, rows, columns]`` to write to; the same memory each time, unless it is too small."""
+        size = self.samples * rows * columns
+        memory = self._tile_memory if size <= self._tile_memory.numel() else self._tile_memory.new_empty(size)
+        return memory[:size].view(self.samples, rows, columns)
 
     @functools.cached_property
     def mean_rows(self) -> torch.Tensor:

@@ -12,8 +12,11 @@ import torch
 from paramscope.engine.capture import Pair
 from paramscope.engine.reduction import Reduction
 
-_GRAM_ROWS = 48
+_GRAM_ROWS = 16
 """Samples in a strip of the Gram matrix: only the strips up to the diagonal are computed."""
+
+_MEAN_BYTES = 16 << 20
+"""Size of the domains' means that are read off together: what is done once for them does not depend on the samples."""
 
 
 class PlainTiles:
@@ -32,8 +35,9 @@ class PlainTiles:
             columns: of a map.
         """
         self._plan = plan
-        self.height = min(rows, max(8, plan.tile_bytes // (plan.samples * columns * plan.dtype.itemsize)))
-        self._buffer = torch.empty(plan.samples * self.height * columns, dtype=plan.dtype, device=plan.device)
+        self._step = min(rows, max(8, plan.tile_bytes // (plan.samples * columns * plan.dtype.itemsize)))
+        several = _MEAN_BYTES // (len(plan.sizes) * columns * plan.dtype.itemsize)
+        self.height = min(rows, max(several, self._step))
 
     def begin(self, matrix: torch.Tensor, pairs: Sequence[Pair]) -> None:
         """Go to another map.
@@ -42,7 +46,7 @@ class PlainTiles:
             matrix: ``[rows, columns]``.
             pairs: its captures, one pair a micro-batch.
         """
-        self._matrix, self._pairs = matrix, pairs
+        self._matrix, self._pairs = matrix, [_read_once(pair, self._plan.dtype) for pair in pairs]
 
     def reduce(self, part: slice, sampled: slice, gram: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Reduce some rows.
@@ -56,15 +60,34 @@ class PlainTiles:
             Domains' means ``[D, rows, columns]``, and means without one group ``[D * G, sampled, columns]``.
         """
         plan, columns = self._plan, self._matrix.shape[1]
-        tile = self._buffer[: plan.samples * (part.stop - part.start) * columns].view(plan.samples, -1, columns)
-        activation_tile(self._pairs, self._matrix, part, tile)
-        flat = tile.flatten(1)
-        if plan.pairs:
-            _add_gram(gram, flat if plan.paired_rows is None else flat[plan.paired_rows])
-        mean = (plan.mean_rows @ flat).view(-1, part.stop - part.start, columns)
-        chosen = tile[:, sampled.start - part.start : sampled.stop - part.start : sampled.step]
-        deleted = plan.deleted_rows @ chosen.reshape(plan.samples, -1)
-        return mean, deleted.view(len(deleted), -1, columns)
+        means = self._matrix.new_empty((len(plan.sizes), part.stop - part.start, columns), dtype=plan.dtype)
+        deleted = []
+        for start in range(part.start, part.stop, self._step):
+            rows = slice(start, min(start + self._step, part.stop))
+            tile = plan.tile(rows.stop - rows.start, columns)
+            activation_tile(self._pairs, self._matrix, rows, tile)
+            flat = tile.flatten(1)
+            if plan.pairs:
+                _add_gram(gram, flat if plan.paired_rows is None else flat[plan.paired_rows])
+            place = slice(start - part.start, rows.stop - part.start)
+            means[:, place] = (plan.mean_rows @ flat).view(len(means), -1, columns)
+            first = rows.start + (sampled.start - rows.start) % sampled.step
+            chosen = tile[:, first - rows.start :: sampled.step]
+            without = plan.deleted_rows @ chosen.reshape(plan.samples, -1)
+            deleted.append(without.view(len(without), chosen.shape[1], columns))
+        return means, torch.cat(deleted, 1)
+
+
+def _read_once(pair: Pair, dtype: torch.dtype) -> Pair:
+    """A capture in the type of the products, without positions that have no gradient in any sample.
+
+    In the last block these are all that the objective does not read.
+    """
+    inputs, gradients = pair
+    used = (gradients != 0).any(-1).any(0)
+    if not used.all():
+        inputs, gradients = inputs[:, used], gradients[:, used]
+    return inputs.to(dtype), gradients.to(dtype)
 
 
 def activation_tile(pairs: Sequence[Pair], weight: torch.Tensor, rows: slice, out: torch.Tensor) -> None:
