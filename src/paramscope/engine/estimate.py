@@ -82,7 +82,7 @@ def estimate_memory(
     widths = max(map(_widths, blocks))
     deepest = max(weight.columns for block in blocks for weight in block.weights)
     hidden = next(weight for block in blocks for weight in block.weights).columns
-    tile = max(plan.tile_bytes, 8 * plan.samples * deepest * plan.dtype.itemsize)
+    tile = max(plan.largest_tile, 8 * plan.samples * deepest * plan.dtype.itemsize)
     return MemoryEstimate(
         process=process + LIBRARIES,
         weights=weight_bytes(model, blocks, streamed=streamed),

@@ -42,9 +42,14 @@ class Reduction:
         """N."""
         return len(self.order)
 
+    @property
+    def largest_tile(self) -> int:
+        """Bytes that a tile of many samples may take, to have rows enough."""
+        return 4 * self.tile_bytes
+
     @functools.cached_property
     def _tile_memory(self) -> torch.Tensor:
-        return torch.empty(self.tile_bytes // self.dtype.itemsize, dtype=self.dtype, device=self.device)
+        return torch.empty(self.largest_tile // self.dtype.itemsize, dtype=self.dtype, device=self.device)
 
     def tile(self, rows: int, columns: int) -> torch.Tensor:
         """``[N, rows, columns]`` to write to; the same memory each time, unless it is too small."""

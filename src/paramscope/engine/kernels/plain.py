@@ -12,8 +12,9 @@ import torch
 from paramscope.engine.capture import Pair
 from paramscope.engine.reduction import Reduction
 
-_GRAM_ROWS = 16
-"""Samples in a strip of the Gram matrix: only the strips up to the diagonal are computed."""
+_LEAST_ROWS = 48
+"""Rows that a tile should have: with fewer, a sample's product is too small to be fast."""
+
 
 _MEAN_BYTES = 16 << 20
 """Size of the domains' means that are read off together: what is done once for them does not depend on the samples."""
@@ -35,7 +36,9 @@ class PlainTiles:
             columns: of a map.
         """
         self._plan = plan
-        self._step = min(rows, max(8, plan.tile_bytes // (plan.samples * columns * plan.dtype.itemsize)))
+        row_bytes = plan.samples * columns * plan.dtype.itemsize
+        fitting = min(_LEAST_ROWS, plan.largest_tile // row_bytes)
+        self._step = min(rows, max(8, fitting, plan.tile_bytes // row_bytes))
         several = _MEAN_BYTES // (len(plan.sizes) * columns * plan.dtype.itemsize)
         self.height = min(rows, max(several, self._step))
 
@@ -113,6 +116,7 @@ def activation_tile(pairs: Sequence[Pair], weight: torch.Tensor, rows: slice, ou
 
 def _add_gram(gram: torch.Tensor, flat: torch.Tensor) -> None:
     """Add ``flat @ flat.T``, the lower strips only."""
-    for start in range(0, len(flat), _GRAM_ROWS):
-        stop = min(start + _GRAM_ROWS, len(flat))
+    height = max(16, len(flat) // 3)
+    for start in range(0, len(flat), height):
+        stop = min(start + height, len(flat))
         gram[start:stop, :stop] += flat[start:stop] @ flat[:stop].T
