@@ -16,7 +16,7 @@ _LEAST_ROWS = 48
 """Rows that a tile should have: with fewer, a sample's product is too small to be fast."""
 
 
-_MEAN_BYTES = 16 << 20
+_MEAN_BYTES = 1 << 20
 """Size of the domains' means that are read off together: what is done once for them does not depend on the samples."""
 
 
@@ -40,7 +40,7 @@ class PlainTiles:
         fitting = min(_LEAST_ROWS, plan.largest_tile // row_bytes)
         self._step = min(rows, max(8, fitting, plan.tile_bytes // row_bytes))
         several = _MEAN_BYTES // (len(plan.sizes) * columns * plan.dtype.itemsize)
-        self.height = min(rows, max(several, self._step))
+        self.height = min(rows, self._step * max(1, several // self._step))
 
     def begin(self, matrix: torch.Tensor, pairs: Sequence[Pair]) -> None:
         """Go to another map.
@@ -87,8 +87,9 @@ def _read_once(pair: Pair, dtype: torch.dtype) -> Pair:
     In the last block these are all that the objective does not read.
     """
     inputs, gradients = pair
-    used = (gradients != 0).any(-1).any(0)
-    if not used.all():
+    # Only there is the first one without, so that one look tells.
+    if gradients.shape[1] > 1 and not gradients[:, 0].any():
+        used = (gradients != 0).any(-1).any(0)
         inputs, gradients = inputs[:, used], gradients[:, used]
     return inputs.to(dtype), gradients.to(dtype)
 
