@@ -16,8 +16,9 @@ _LEAST_ROWS = 48
 """Rows that a tile should have: with fewer, a sample's product is too small to be fast."""
 
 
-_MEAN_BYTES = 1 << 20
-"""Size of the domains' means that are read off together: what is done once for them does not depend on the samples."""
+_FEW_BYTES, _MEAN_BYTES = 512 << 10, 8 << 20
+"""Means of a tile that take less than the first are read off together, up to the second: each reading has a cost of its
+own. Larger ones are read while they are in the cache."""
 
 
 class PlainTiles:
@@ -39,8 +40,9 @@ class PlainTiles:
         row_bytes = plan.samples * columns * plan.dtype.itemsize
         fitting = min(_LEAST_ROWS, plan.largest_tile // row_bytes)
         self._step = min(rows, max(8, fitting, plan.tile_bytes // row_bytes))
-        several = _MEAN_BYTES // (len(plan.sizes) * columns * plan.dtype.itemsize)
-        self.height = min(rows, self._step * max(1, several // self._step))
+        mean_bytes = self._step * len(plan.sizes) * columns * plan.dtype.itemsize
+        together = _MEAN_BYTES // mean_bytes if mean_bytes < _FEW_BYTES else 1
+        self.height = min(rows, self._step * together)
 
     def begin(self, matrix: torch.Tensor, pairs: Sequence[Pair]) -> None:
         """Go to another map.
