@@ -50,7 +50,7 @@ def measure(name: str) -> dict[str, Any]:
         specs = [DomainSpec("a", ids[0]), DomainSpec("b", ids[1])]
         settings = Settings(samples=samples, max_tokens=tokens, weights="streamed" if streamed else "resident")
         plan = make_plan(folder, specs, settings)
-        cost = plan.estimate_cost()
+        cost = plan.cost
         check = check_plan(plan)
         started = time.perf_counter()
         run_plan(plan, check)

@@ -70,7 +70,8 @@ class Plan:
         """Weights that will be measured."""
         return sum(block.parameters for block in self.blocks)
 
-    def estimate_cost(self) -> CostEstimate:
+    @functools.cached_property
+    def cost(self) -> CostEstimate:
         """Operations, disk traffic and time; tries this machine for half a second."""
         return estimate_cost(
             self.blocks,
@@ -271,8 +272,7 @@ def _warn_of_unmeasured(blocks: Sequence[Block]) -> list[str]:
         return []
     return [
         f"{len(names)} weights of the layers, such as {names[0]}, multiply no activations (convolutions, for example) "
-        "and are not measured; "
-        "densities and cosines are those of the linear weights alone"
+        "and are not measured; densities and cosines are those of the linear weights alone"
     ]
 
 

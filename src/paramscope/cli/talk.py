@@ -35,6 +35,8 @@ def silence_libraries() -> None:
 
 def tell_plan(talk: Console, plan: Plan) -> None:
     """Say what will be done: the model, every domain, the memory, and what was odd on the way."""
+    if talk.quiet:  # the estimate would try the machine for nobody
+        return
     model = plan.opened
     talk.print(
         f"model: {inert(model.name)} ({type(model.model).__name__}, {str(model.dtype).removeprefix('torch.')} on "
@@ -64,7 +66,7 @@ def tell_plan(talk: Console, plan: Plan) -> None:
         f"objective: {plan.objective.name}; {_counted(len(plan.batches), 'micro-batch', 'es')}; "
         f"about {told_bytes(plan.memory.total)} at the peak"
     )
-    cost = plan.estimate_cost()
+    cost = plan.cost
     read = f", {cost.disk / 1e9:.1f} GB of weights to read from the disk" if cost.disk else ""
     talk.print(f"estimate: {told_time(cost.time)} ({cost.operations:.2g} operations{read})")
     for warning in plan.warnings:
@@ -87,7 +89,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "parameters": [block.parameters for block in plan.blocks],
         "memory_bytes": plan.memory.total,
         "weights": "streamed" if plan.streamed else "resident",
-        "estimate": dataclasses.asdict(plan.estimate_cost()),
+        "estimate": dataclasses.asdict(plan.cost),
         "memory_parts": plan.memory.parts,
         "blocks_with_kept_graph": plan.keep,
         "warnings": plan.warnings,

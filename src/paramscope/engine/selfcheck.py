@@ -149,7 +149,7 @@ def _compare_with_autograd(
     copies = 1 if single else math.ceil(HEAD_ROWS / len(reading.input_ids))
     arguments: dict[str, Any] = MicroBatch((reading,) * copies, 0).model_inputs(device, takes_positions=False)
     users = {name: weight.parameter.grad for name, weight in weights.items()}
-    with evaluation_mode(model), streamed.again_backward(model) if streamed else nullcontext():
+    with evaluation_mode(model), streamed.again_backward() if streamed else nullcontext():
         handles = []
         try:
             for name, weight in weights.items():

@@ -51,11 +51,6 @@ class Structure:
     blocks: list[Block]
     routes: bool
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Type of the weights."""
-        return next(weight.dtype for block in self.blocks for weight in block.weights)
-
 
 def find_blocks(model: nn.Module) -> list[Block]:
     """Find the decoder blocks: the outermost list of modules that holds most of the linear weights.

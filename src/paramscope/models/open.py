@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,6 +18,7 @@ from paramscope.models.files import ModelFiles, locate_model
 from paramscope.models.fingerprint import hash_file, hash_weights
 from paramscope.models.running import evaluation_mode
 from paramscope.models.streaming import StreamedWeights, offloading, take_over
+from paramscope.models.weights import refuse_not_finite
 from paramscope.wording import one_line
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -67,7 +69,7 @@ class OpenModel:
 
     def running(self) -> AbstractContextManager[None]:
         """Within it the model can be called as a whole, also where its weights stay on the disk."""
-        return self.weights.in_order(self.model) if self.weights else nullcontext()
+        return self.weights.in_order() if self.weights else nullcontext()
 
 
 def max_positions(config: Any) -> int | None:
@@ -169,8 +171,12 @@ def load(
     weights: StreamedWeights | None = None
     if streamed:
         folder = tempfile.mkdtemp(prefix="paramscope-weights-")
-        model, unused = _load_weights(located, wanted, offloading(streamed.model, place, folder))
-        weights = take_over(model, place, folder)
+        try:
+            model, unused = _load_weights(located, wanted, offloading(streamed.model, place, folder))
+            weights = take_over(model, place, folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     else:
         model, unused = _load_weights(located, wanted, {})
         model.to(place)
@@ -317,10 +323,7 @@ def check_finite(model: nn.Module, skip: Collection[str] = ()) -> None:
     Raises:
         UsageError: names the tensor.
     """
-    for name, parameter in model.named_parameters():
-        if name not in skip and parameter.is_floating_point() and not torch.isfinite(parameter).all():
-            bad = int((~torch.isfinite(parameter)).sum())
-            raise UsageError(f"weight {name} has {bad} values that are NaN or infinite; mend or replace the model file")
+    refuse_not_finite((name, parameter) for name, parameter in model.named_parameters() if name not in skip)
 
 
 def check_causal(model: nn.Module) -> None:

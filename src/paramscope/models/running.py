@@ -23,7 +23,7 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     configs = {id(config): config for module in model.modules() if (config := getattr(module, "config", None))}
     wanted = {"use_cache": False, "_experts_implementation": "eager"}
     # Some recurrent models leave their last state, graph and all, in their modules.
-    states = [(vars(module), {key: vars(module)[key] for key in vars(module)}) for module in model.modules()]
+    states = [(vars(module), dict(vars(module))) for module in model.modules()]
     before = [
         (config, name, value)
         for config in configs.values()
@@ -44,9 +44,9 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
         for config, name, value in before:
             setattr(config, name, value)
-        for now, then in states:
-            for key in [key for key, value in now.items() if isinstance(value, torch.Tensor)]:
-                now[key] = then.get(key)
+        for state, former in states:
+            for key in [key for key, value in state.items() if isinstance(value, torch.Tensor)]:
+                state[key] = former.get(key)
 
 
 def output_head(model: nn.Module) -> nn.Module | None:

@@ -22,6 +22,7 @@ from torch.utils.checkpoint import checkpoint
 
 from paramscope.errors import UsageError
 from paramscope.models.blocks import find_blocks
+from paramscope.models.weights import refuse_not_finite
 
 
 class StreamedWeights:
@@ -46,6 +47,7 @@ class StreamedWeights:
         self.bytes_read = 0
         self._stored = stored
         self._device = device
+        self._blocks = [block for _, block in blocks]
         self._parameters: list[dict[str, nn.Parameter]] = []
         self._checked: set[int] = set()
         self._held: int | None = None
@@ -78,7 +80,7 @@ class StreamedWeights:
             expected, self._next = self._next, None
             read = expected[1].result() if expected and expected[0] == number else self._read(number)
             if number not in self._checked:
-                self._check(read)
+                refuse_not_finite(read.items())
                 self._checked.add(number)
             for name, parameter in self._parameters[number].items():
                 parameter.data = read[name].to(self._device)
@@ -90,26 +92,17 @@ class StreamedWeights:
     def _read(self, number: int) -> dict[str, torch.Tensor]:
         return {name: self._stored[name] for name in self._parameters[number]}
 
-    @staticmethod
-    def _check(read: Mapping[str, torch.Tensor]) -> None:
-        for name, tensor in read.items():
-            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                bad = int((~torch.isfinite(tensor)).sum())
-                raise UsageError(
-                    f"weight {name} has {bad} values that are NaN or infinite; mend or replace the model file"
-                )
-
     @property
     def names(self) -> frozenset[str]:
         """All weights that it holds in turn."""
         return frozenset(name for own in self._parameters for name in own)
 
     @contextmanager
-    def in_order(self, model: nn.Module) -> Iterator[None]:
+    def in_order(self) -> Iterator[None]:
         """Within it the model can be called as if all weights were there; each block is read when its turn comes."""
         handles = [
-            block.module.register_forward_pre_hook(lambda *_, number=number: self.hold(number, number + 1))
-            for number, block in enumerate(find_blocks(model))
+            block.register_forward_pre_hook(lambda *_, number=number: self.hold(number, number + 1))
+            for number, block in enumerate(self._blocks)
         ]
         try:
             yield
@@ -118,10 +111,9 @@ class StreamedWeights:
                 handle.remove()
 
     @contextmanager
-    def again_backward(self, model: nn.Module) -> Iterator[None]:
+    def again_backward(self) -> Iterator[None]:
         """Within it plain autograd through the whole model works: each block is read and run again in its backward."""
-        blocks = [block.module for block in find_blocks(model)]
-        originals = [block.forward for block in blocks]
+        originals = [block.forward for block in self._blocks]
 
         def checkpointed(number: int) -> Any:
             def run(*args: Any, **kwargs: Any) -> Any:
@@ -130,12 +122,12 @@ class StreamedWeights:
 
             return lambda *args, **kwargs: checkpoint(run, *args, use_reentrant=False, **kwargs)
 
-        for number, block in enumerate(blocks):
+        for number, block in enumerate(self._blocks):
             block.forward = checkpointed(number)
         try:
             yield
         finally:
-            for block in blocks:
+            for block in self._blocks:
                 del block.forward
 
 
@@ -191,8 +183,8 @@ def take_over(model: nn.Module, device: torch.device, folder: str) -> StreamedWe
     stored: Mapping[str, torch.Tensor] | None = None
     for module in model.modules():
         for hook in _hooks(module):
-            weights = getattr(hook, "weights_map", None)
-            stored = stored or getattr(weights, "dataset", weights)
+            found = getattr(hook, "weights_map", None)
+            stored = stored or getattr(found, "dataset", found)
     if stored is None:
         raise UsageError("this model's weights cannot stay on the disk; leave out --weights")
     remove_hook_from_module(model, recurse=True)

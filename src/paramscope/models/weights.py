@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import nn
+
+from paramscope.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -69,3 +72,18 @@ class LinearWeight:
         """What is laid out like the parameter, such as its gradient, as a view ``[E, out, in]``."""
         stacked = tensor if tensor.dim() == 3 else tensor[None]
         return stacked.mT if self.transposed else stacked
+
+
+def refuse_not_finite(named: Iterable[tuple[str, torch.Tensor]]) -> None:
+    """Refuse weights that are NaN or infinite.
+
+    Args:
+        named: weights by name.
+
+    Raises:
+        UsageError: names the tensor.
+    """
+    for name, tensor in named:
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            bad = int((~torch.isfinite(tensor)).sum())
+            raise UsageError(f"weight {name} has {bad} values that are NaN or infinite; mend or replace the model file")

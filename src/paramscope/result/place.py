@@ -38,8 +38,8 @@ def resolved(run: str | os.PathLike[str]) -> Path:
 
 
 def unfinished_folder(run: Path) -> Path:
-    """Where a run grows until it is complete."""
-    run = run.absolute()
+    """Where a run grows until it is complete: beside the folder itself, not beside a link to it."""
+    run = resolved(run)
     return run.parent / (run.name + ".unfinished")
 
 
