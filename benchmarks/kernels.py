@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import torch
 
 from paramscope.engine.capture import Pair
-from paramscope.engine.kernels.operands import Positions, SampleMeans
+from paramscope.engine.kernels.operands import Positions
 from paramscope.engine.kernels.plain import activation_tile
-from paramscope.engine.reduction import Reduction
+from paramscope.engine.reduction import Reduction, SampleMeans
 from paramscope.measures.intervals import jackknife_stride
 
 Work = Callable[[], object]

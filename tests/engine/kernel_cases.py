@@ -92,7 +92,8 @@ def cases() -> dict[str, Case]:
 def run(case: Case, device: str) -> dict[str, torch.Tensor]:
     """What the kernels give: the weight in two parts, the sampled rows, the pairs."""
     from paramscope.engine.kernels import triton_tiles
-    from paramscope.engine.kernels.operands import Positions, SampleMeans
+    from paramscope.engine.kernels.operands import Positions
+    from paramscope.engine.reduction import SampleMeans
 
     plan = case.plan(device)
     weight = case.weight.to(device)

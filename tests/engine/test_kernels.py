@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from paramscope.engine.kernels import PlainTiles, usable
-from paramscope.engine.kernels.operands import Positions, SampleMeans
+from paramscope.engine.kernels.operands import Positions
 from paramscope.engine.kernels.plain import activation_tile
+from paramscope.engine.reduction import SampleMeans
 from tests.engine.kernel_cases import SAMPLED, Case, cases, half_of, through_tiles
 
 Results = dict[str, dict[str, torch.Tensor]]

@@ -16,6 +16,55 @@ TILE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
+class SampleMeans:
+    """A matrix of means ``[M, N]``, cut into classes of samples so that each sample's activation is made once.
+
+    The sums over the S classes are made on chip. Where every sample counts in one mean only, as with the domains, the
+    classes are the means; otherwise, as with the means without one group, a class is the samples whose columns of the
+    matrix are equal (a group of a domain), and the means are combinations of the classes' sums.
+
+    Attributes:
+        members: ``[N]``, int32: samples, class after class.
+        bounds: ``[S + 1]``, int32: class s has the members from ``bounds[s]`` to ``bounds[s + 1]``.
+        shares: ``[N]``, float32: what each of the members is multiplied with.
+        mix: ``[M, S]``, float32: means from the classes' sums; None where they are the means.
+    """
+
+    members: torch.Tensor
+    bounds: torch.Tensor
+    shares: torch.Tensor
+    mix: torch.Tensor | None
+
+    @property
+    def classes(self) -> int:
+        """S."""
+        return len(self.bounds) - 1
+
+    @classmethod
+    def of(cls, matrix: torch.Tensor) -> SampleMeans:
+        """Cut a matrix of means; once for all weights.
+
+        Args:
+            matrix: ``[M, N]``, on the kernels' device.
+
+        Returns:
+            The classes.
+        """
+        matrix = matrix.float()
+        mix = None
+        if bool(((matrix != 0).sum(0) == 1).all()):
+            shares, classes = matrix.sum(0), matrix.ne(0).int().argmax(0)
+            count = len(matrix)
+        else:
+            mix, classes = torch.unique(matrix, dim=1, return_inverse=True)
+            shares, count = torch.ones_like(matrix[0]), mix.shape[1]
+        members = torch.argsort(classes, stable=True)
+        ends = torch.bincount(classes, minlength=count).cumsum(0)
+        bounds = torch.cat([ends.new_zeros(1), ends])
+        return cls(members.int(), bounds.int(), shares[members].contiguous(), mix)
+
+
+@dataclass(frozen=True)
 class Reduction:
     """How samples are put together; the same for every layer.
 
@@ -79,6 +128,16 @@ class Reduction:
                 rows[domain, group, start : start + size] = kept / kept.sum()
             start += size
         return self._in_engine_order(rows.reshape(-1, self.samples))
+
+    @functools.cached_property
+    def mean_classes(self) -> SampleMeans:
+        """``mean_rows`` for the GPU kernels."""
+        return SampleMeans.of(self.mean_rows)
+
+    @functools.cached_property
+    def deleted_classes(self) -> SampleMeans:
+        """``deleted_rows`` for the GPU kernels."""
+        return SampleMeans.of(self.deleted_rows)
 
     def _in_engine_order(self, rows: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(rows[:, list(self.order)]).to(self.device, self.dtype)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from paramscope.engine.capture import Pair
-from paramscope.engine.kernels.operands import Positions, SampleMeans
+from paramscope.engine.kernels.operands import Positions
 from paramscope.engine.reduction import Reduction
 
 
@@ -27,8 +27,6 @@ class FusedTiles:
         """
         self._plan = plan
         self.height = rows
-        self._means = SampleMeans.of(plan.mean_rows)
-        self._deleted = SampleMeans.of(plan.deleted_rows)
 
     def begin(self, matrix: torch.Tensor, pairs: Sequence[Pair]) -> None:
         """See ``PlainTiles.begin``."""
@@ -42,5 +40,5 @@ class FusedTiles:
 
         if self._plan.pairs:
             triton_tiles.add_pair_products(gram, self._matrix, self._paired, part)
-        mean = triton_tiles.mean_tile(self._matrix, self._positions, self._means, part)
-        return mean, triton_tiles.mean_tile(self._matrix, self._positions, self._deleted, sampled)
+        mean = triton_tiles.mean_tile(self._matrix, self._positions, self._plan.mean_classes, part)
+        return mean, triton_tiles.mean_tile(self._matrix, self._positions, self._plan.deleted_classes, sampled)

@@ -16,8 +16,9 @@ from typing import NamedTuple
 import torch
 import triton
 
-from paramscope.engine.kernels.operands import Positions, SampleMeans
+from paramscope.engine.kernels.operands import Positions
 from paramscope.engine.kernels.triton_programs import mean_kernel, pair_kernel
+from paramscope.engine.reduction import SampleMeans
 
 
 class Blocks(NamedTuple):
@@ -74,27 +75,15 @@ def mean_tile(
     height, width = weight.shape
     sums = torch.empty(means.classes, height, width, dtype=torch.float32, device=weight.device)
     if sums.numel():
-        grid = (triton.cdiv(height, blocks.rows) * triton.cdiv(width, blocks.columns), means.classes)
-        mean_kernel[grid](
-            positions.inputs,
-            gradients,
-            gradients.stride(0),
-            positions.offsets,
-            weight,
-            weight.stride(0),
-            weight.stride(1),
+        mean_kernel[_patches(weight, blocks), means.classes](
+            *_tensors(positions, gradients, weight),
             means.members,
             means.bounds,
             means.shares,
             sums,
             height,
             width,
-            ROWS=blocks.rows,
-            COLUMNS=blocks.columns,
-            POSITIONS=blocks.positions,
-            GROUP=_GROUP,
-            PRECISION=precision,
-            num_warps=blocks.warps,
+            **_options(blocks, precision),
         )
     if means.mix is None:
         return sums
@@ -125,26 +114,14 @@ def add_pair_products(
     height, width = weight.shape
     if not weight.numel():
         return
-    patches = triton.cdiv(height, blocks.rows) * triton.cdiv(width, blocks.columns)
-    pair_kernel[(patches, triton.cdiv(positions.samples, strip))](
-        positions.inputs,
-        gradients,
-        gradients.stride(0),
-        positions.offsets,
-        weight,
-        weight.stride(0),
-        weight.stride(1),
+    pair_kernel[_patches(weight, blocks), triton.cdiv(positions.samples, strip)](
+        *_tensors(positions, gradients, weight),
         gram,
         positions.samples,
         height,
         width,
-        ROWS=blocks.rows,
-        COLUMNS=blocks.columns,
-        POSITIONS=blocks.positions,
-        GROUP=_GROUP,
-        PRECISION=precision,
         STRIP=strip,
-        num_warps=blocks.warps,
+        **_options(blocks, precision),
     )
 
 
@@ -152,3 +129,26 @@ def _on_rows(weight: torch.Tensor, positions: Positions, rows: slice) -> tuple[t
     """The weight's rows and the gradients ``[P, rows]`` at them, next to each other (sampled ones are copied)."""
     gradients = positions.gradients[:, rows]
     return weight[rows], gradients if gradients.stride(1) == 1 else gradients.contiguous()
+
+
+def _patches(weight: torch.Tensor, blocks: Blocks) -> int:
+    """Programs that cover a weight."""
+    height, width = weight.shape
+    return int(triton.cdiv(height, blocks.rows) * triton.cdiv(width, blocks.columns))
+
+
+def _tensors(positions: Positions, gradients: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor | int, ...]:
+    """What both programs read, with strides."""
+    return positions.inputs, gradients, gradients.stride(0), positions.offsets, weight, *weight.stride()
+
+
+def _options(blocks: Blocks, precision: str) -> dict[str, int | str]:
+    """Sizes and precision of a program."""
+    return {
+        "ROWS": blocks.rows,
+        "COLUMNS": blocks.columns,
+        "POSITIONS": blocks.positions,
+        "GROUP": _GROUP,
+        "PRECISION": precision,
+        "num_warps": blocks.warps,
+    }
