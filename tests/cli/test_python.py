@@ -230,3 +230,19 @@ def test_unknown_grouping_is_refused(tiny_model: Path) -> None:
 def test_model_of_another_type_is_refused() -> None:
     with pytest.raises(paramscope.UsageError, match="model is of type NoneType; give a path, a hub id or a loaded"):
         paramscope.profile(None, {"a": ["x"]})  # type: ignore[arg-type]
+
+
+def test_an_unfinished_run_is_seen_through_a_link(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    left = [2]
+
+    def progress(stage: str, steps: int) -> None:
+        left[0] -= stage == "backward"
+        if not left[0]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        paramscope.profile(tiny_model, {"ids": IDS}, output=tmp_path / "link", progress=progress)
+    with pytest.raises(paramscope.UsageError, match="holds an unfinished run; resume finishes it"):
+        paramscope.profile(tiny_model, {"ids": IDS}, output=tmp_path / "link")
+    assert paramscope.profile(tiny_model, {"ids": IDS}, output=tmp_path / "link", resume=True).layers == 4
