@@ -20,7 +20,7 @@ import torch
 
 from paramscope.engine.capture import Pair
 from paramscope.engine.kernels.operands import Positions
-from paramscope.engine.kernels.plain import activation_tile
+from paramscope.engine.kernels.plain import gradient_tile
 from paramscope.engine.reduction import Reduction, SampleMeans
 from paramscope.measures.intervals import jackknife_stride
 
@@ -60,8 +60,8 @@ class Setting:
         for start in range(0, height, limit):
             part = slice(start, min(start + limit, height))
             tile = buffer[: count * (part.stop - start) * width].view(count, -1, width)
-            activation_tile(self.pairs, self.weight, part, tile)
-            yield tile.flatten(1)
+            gradient_tile(self.pairs, part, tile)
+            yield tile.mul_(self.weight[part]).abs_().flatten(1)
 
     def plain_means(self, tile_bytes: int) -> torch.Tensor:
         """Means ``[D, out * in]``."""

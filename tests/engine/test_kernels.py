@@ -15,7 +15,7 @@ import torch
 
 from paramscope.engine.kernels import PlainTiles, usable
 from paramscope.engine.kernels.operands import Positions
-from paramscope.engine.kernels.plain import activation_tile
+from paramscope.engine.kernels.plain import gradient_tile
 from paramscope.engine.reduction import SampleMeans
 from tests.engine.kernel_cases import SAMPLED, Case, cases, half_of, through_tiles
 
@@ -69,8 +69,8 @@ def _reference(case: Case) -> np.ndarray:
 def _plain(case: Case) -> torch.Tensor:
     """Activations ``[N, out, in]`` as the engine makes them on a CPU."""
     tile = torch.empty(sum(case.sizes), *case.weight.shape)
-    activation_tile(case.pairs, case.weight, slice(None), tile)
-    return tile
+    gradient_tile(case.pairs, slice(None), tile)
+    return tile.mul_(case.weight).abs_()
 
 
 def _close(found: torch.Tensor, wanted: torch.Tensor | np.ndarray) -> None:

@@ -194,7 +194,8 @@ def _measure(work: _Work, tell: Callable[[str, int], object]) -> None:
                 waiting = team.to_first(_gradients(run, mine.start)) if saving else {}
                 team.attempt(functools.partial(_keep_result, work, result, scores, waiting))
             del captured
-            memory.give_back()
+            if not work.keep:  # kept graphs leave room as they go
+                memory.give_back()
             clock.charge("reductions")
             tell("backward", len(batches))
 

@@ -14,7 +14,7 @@ from torch import nn
 from paramscope.engine.batches import HEAD_ROWS, MicroBatch
 from paramscope.engine.capture import Pair
 from paramscope.engine.forward import layer_major_pass
-from paramscope.engine.kernels.plain import activation_tile
+from paramscope.engine.kernels.plain import gradient_tile
 from paramscope.engine.objectives import Objective, Reading
 from paramscope.errors import CheckError
 from paramscope.models.blocks import Block
@@ -174,8 +174,9 @@ def _norms(matrices: torch.Tensor, maps: list[Pair], gradients: torch.Tensor) ->
     for matrix, pair, gradient in zip(matrices, maps, gradients, strict=True):
         expected = (matrix.to(dtype) * gradient.to(dtype)).abs()
         found = torch.empty(1, *expected.shape, dtype=dtype, device=expected.device)
-        activation_tile([pair], matrix, slice(0, len(expected)), found)
-        difference = math.hypot(difference, float(torch.linalg.vector_norm(found[0] - expected)))
+        gradient_tile([pair], slice(0, len(expected)), found)
+        found = found[0].mul_(matrix.to(dtype)).abs_()
+        difference = math.hypot(difference, float(torch.linalg.vector_norm(found - expected)))
         norm = math.hypot(norm, float(torch.linalg.vector_norm(expected)))
     return difference, norm
 

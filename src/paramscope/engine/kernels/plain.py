@@ -70,16 +70,19 @@ class PlainTiles:
         for start in range(part.start, part.stop, self._step):
             rows = slice(start, min(start + self._step, part.stop))
             tile = plan.tile(rows.stop - rows.start, columns)
-            activation_tile(self._pairs, self._matrix, rows, tile)
-            flat = tile.flatten(1)
-            if plan.pairs:
-                _add_gram(gram, flat if plan.paired_rows is None else flat[plan.paired_rows])
+            gradient_tile(self._pairs, rows, tile)
+            flat = tile.abs_().flatten(1)
+            size = self._matrix[rows].to(plan.dtype).abs()
+            # |w| is taken out of the means, which are fewer than the samples.
             place = slice(start - part.start, rows.stop - part.start)
-            means[:, place] = (plan.mean_rows @ flat).view(len(means), -1, columns)
-            first = rows.start + (sampled.start - rows.start) % sampled.step
-            chosen = tile[:, first - rows.start :: sampled.step]
+            torch.mul((plan.mean_rows @ flat).view(len(means), -1, columns), size, out=means[:, place])
+            first = (sampled.start - rows.start) % sampled.step
+            chosen = tile[:, first :: sampled.step]
             without = plan.deleted_rows @ chosen.reshape(plan.samples, -1)
-            deleted.append(without.view(len(without), chosen.shape[1], columns))
+            deleted.append(without.view(len(without), chosen.shape[1], columns) * size[first :: sampled.step])
+            if plan.pairs:
+                tile.mul_(size)
+                _add_gram(gram, flat if plan.paired_rows is None else flat[plan.paired_rows])
         return means, torch.cat(deleted, 1)
 
 
@@ -96,15 +99,14 @@ def _read_once(pair: Pair, dtype: torch.dtype) -> Pair:
     return inputs.to(dtype), gradients.to(dtype)
 
 
-def activation_tile(pairs: Sequence[Pair], weight: torch.Tensor, rows: slice, out: torch.Tensor) -> None:
-    """Activations of all samples for some rows of a weight.
+def gradient_tile(pairs: Sequence[Pair], rows: slice, out: torch.Tensor) -> None:
+    """Gradients of all samples' objectives by some rows of a weight: the sum over positions of d a^T.
 
-    A(s, w) = |w dD/dw| with dD/dW = sum over positions of d a^T (Wang et al. 2024, equation 3, for a linear map).
+    Times the weight, and absolute, they are the activations (Wang et al. 2024, equation 3, for a linear map).
 
     Args:
         pairs: per micro-batch the input ``[B, T, in]`` and output gradient ``[B, T, out]``; T is 0 where the module was
             not reached.
-        weight: ``[out, in]``.
         rows: of the weight.
         out: ``[N, rows, in]``, overwritten; of the type of the products.
     """
@@ -114,7 +116,6 @@ def activation_tile(pairs: Sequence[Pair], weight: torch.Tensor, rows: slice, ou
         part = gradients[:, :, rows].transpose(1, 2).to(out.dtype)
         torch.bmm(part, inputs.to(out.dtype), out=out[start : start + count])
         start += count
-    out.mul_(weight[rows].to(out.dtype)).abs_()
 
 
 def _add_gram(gram: torch.Tensor, flat: torch.Tensor) -> None:
