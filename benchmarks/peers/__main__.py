@@ -17,7 +17,6 @@ import datetime
 import platform
 import shlex
 import sys
-import tempfile
 from importlib import metadata
 from pathlib import Path
 
@@ -57,19 +56,18 @@ def tasks_of(shapes: list[str], kinds: list[str]) -> list[Task]:
 def take_turns(tasks: list[Task], repeats: int) -> dict[Task, Row]:
     """Measure everything, round after round; what failed once is not tried again."""
     rows = {task: Row() for task in tasks}
-    with tempfile.TemporaryDirectory() as folder:
-        for turn in range(repeats):
-            for task, row in rows.items():
-                if row.failure:
-                    continue
-                done = run_apart(task, Path(folder))
-                row.runs.append(done)
-                _compare(row, done, rows[Task(REFERENCE, task.shape, task.samples, task.cosines)])
-                told = done.failure or (
-                    f"{done.seconds:.3f} s, {done.processor:.3f} s of processors, {done.memory / 2**30:.2f} GiB, "
-                    f"differences {row.differences}"
-                )
-                print(f"{turn + 1}/{repeats} {task}: {told}", file=sys.stderr, flush=True)
+    for turn in range(repeats):
+        for task, row in rows.items():
+            if row.failure:
+                continue
+            done = run_apart(task)
+            row.runs.append(done)
+            _compare(row, done, rows[Task(REFERENCE, task.shape, task.samples, task.cosines)])
+            told = done.failure or (
+                f"{done.seconds:.3f} s, {done.processor:.3f} s of processors, {done.memory / 2**30:.2f} GiB, "
+                f"differences {row.differences}"
+            )
+            print(f"{turn + 1}/{repeats} {task}: {told}", file=sys.stderr, flush=True)
     return rows
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import gc
-import json
+import multiprocessing
 import os
 import resource
-import subprocess
-import sys
 import time
+import traceback
+import warnings
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
-
-import numpy as np
 
 from benchmarks.peers.kinds import KINDS
 from benchmarks.peers.libraries import why_missing
@@ -55,31 +53,42 @@ class Measurement:
     found: Found | None = None
 
 
-def run_apart(task: Task, folder: Path) -> Measurement:
+def run_apart(task: Task) -> Measurement:
     """Measure in a new process.
+
+    It is forked from one that has imported the libraries and done nothing else: to import them takes longer than most
+    of the work.
 
     Args:
         task: what.
-        folder: for the result, to hand it over.
 
     Returns:
         The measurement; a process that broke off is one too, so that the others' hours are not lost.
     """
-    result = folder / "result.npz"
-    result.unlink(missing_ok=True)
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.peers.measure", task.kind, task.shape]
-    command += [str(task.samples), str(int(task.cosines)), str(result)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        print(done.stderr[-4000:], file=sys.stderr)
-        last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        return Measurement(failure=f"{BROKEN} ({last[0][:200]})")
-    told = json.loads(done.stdout.splitlines()[-1])
-    found = None
-    if result.is_file():
-        with np.load(result) as arrays:
-            found = Found(arrays["densities"], arrays.get("cosines"))
-    return Measurement(**told, found=found)
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["transformers.models.llama.modeling_llama", __name__])
+    here, there = processes.Pipe(duplex=False)
+    process = processes.Process(target=_measure_and_tell, args=(task, there))
+    process.start()
+    there.close()
+    try:
+        done: Measurement = here.recv()
+    except EOFError:
+        process.join()
+        done = Measurement(failure=f"{BROKEN} (exit code {process.exitcode})")
+    process.join()
+    return done
+
+
+def _measure_and_tell(task: Task, there: Connection) -> None:
+    warnings.simplefilter("ignore")  # the libraries' own
+    try:
+        done = measure(task)
+    except Exception as error:
+        traceback.print_exc()
+        done = Measurement(failure=f"{BROKEN} ({type(error).__name__}: {str(error)[:200]})")
+    there.send(done)
+    os._exit(0)  # some libraries' threads hold the process at its end
 
 
 def measure(task: Task) -> Measurement:
@@ -117,26 +126,3 @@ def _settle() -> int:
 def _status(field: str) -> int:
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{field}:"))
-
-
-def main() -> None:
-    """The other side of ``run_apart``."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("shape", choices=SHAPES)
-    parser.add_argument("samples", type=int)
-    parser.add_argument("cosines", type=int)
-    parser.add_argument("result", type=Path)
-    options = parser.parse_args()
-    done = measure(Task(options.kind, options.shape, options.samples, bool(options.cosines)))
-    if done.found:
-        if done.found.cosines is None:
-            np.savez(options.result, densities=done.found.densities)
-        else:
-            np.savez(options.result, densities=done.found.densities, cosines=done.found.cosines)
-    print(json.dumps({name: value for name, value in vars(done).items() if name != "found"}), flush=True)
-    os._exit(0)  # some libraries' threads hold the process at its end
-
-
-if __name__ == "__main__":
-    main()

@@ -53,10 +53,16 @@ def test_another_number_is_seen(reference: Found) -> None:
     assert dataclasses.replace(reference, densities=densities).differences(reference)["densities"] > TOLERANCE
 
 
-def test_a_process_that_breaks_off_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    done = run_apart(Task("no such kind", "tiny", 4, False), tmp_path)
-    assert (done.failure or "").startswith(BROKEN)
-    assert "invalid choice" in capsys.readouterr().err
+def test_a_process_that_breaks_off_is_told() -> None:
+    done = run_apart(Task("no such kind", "tiny", 4, False))
+    assert (done.failure or "").startswith(f"{BROKEN} (KeyError: 'no such kind'")
+
+
+def test_a_process_of_its_own_measures_the_same(reference: Found) -> None:
+    done = run_apart(Task(REFERENCE, "tiny", SAMPLES, reference.cosines is not None))
+    assert done.failure is None
+    assert done.found is not None
+    assert max(done.found.differences(reference).values()) == 0
 
 
 def rows() -> dict[Task, Row]:
