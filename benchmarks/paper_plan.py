@@ -54,6 +54,7 @@ def main() -> None:
                 "a",
                 "",
                 tuple(Sample(Text(""), (3,) * (tokens - 1) + (3 + place % 100,)) for place in range(share)),
+                (),
                 share,
                 0,
                 0,

@@ -95,7 +95,7 @@ def make_profile(
     )
     results = [reduce_layer(k, activations, counts) for k, activations in enumerate(layers)]
     manifest = make_manifest(sizes, threshold=threshold, model=model, warnings=warnings, layers=layers)
-    return Profile(manifest, build_tables(samples, list(sizes), results))
+    return Profile(manifest, build_tables(samples, samples.iloc[:0], list(sizes), results))
 
 
 def make_manifest(

@@ -14,14 +14,26 @@ if TYPE_CHECKING:
     from paramscope.domains import DomainSpec, Text
     from paramscope.profiling import profile
     from paramscope.result.profile import Profile
+    from paramscope.verifying import verify
 
-__all__ = ["CheckError", "DomainSpec", "ParamscopeError", "Profile", "RunError", "Text", "UsageError", "profile"]
+__all__ = [
+    "CheckError",
+    "DomainSpec",
+    "ParamscopeError",
+    "Profile",
+    "RunError",
+    "Text",
+    "UsageError",
+    "profile",
+    "verify",
+]
 
 _LAZY = {
     "DomainSpec": "paramscope.domains",
     "Text": "paramscope.domains",
     "Profile": "paramscope.result.profile",
     "profile": "paramscope.profiling",
+    "verify": "paramscope.verifying",
 }
 
 

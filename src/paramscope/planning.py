@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from paramscope.domains import Domain, DomainSpec, check_names, draw_domain
+from paramscope.domains import Domain, DomainSpec, Sample, check_names, draw_domain
 from paramscope.engine.batches import MicroBatch
 from paramscope.engine.cost import CostEstimate, estimate_cost
 from paramscope.engine.estimate import MemoryEstimate, memory_free, memory_in_use
@@ -135,6 +135,7 @@ def make_plan(
             samples=settings.samples,
             max_tokens=tokens,
             seed=settings.seed,
+            held_out=settings.held_out,
             uses_target=objective.uses_target,
             uses_foil=objective.uses_foil,
             check=objective.read,
@@ -252,10 +253,17 @@ def _arguments(
     settings: Settings,
     revision: str | None,
 ) -> dict[str, Any]:
+    def digests(samples: Sequence[Sample]) -> list[str]:
+        return [sample.sha256 for sample in samples]
+
     def described(spec: DomainSpec, domain: Domain) -> dict[str, Any]:
         fields = {field.name: getattr(spec, field.name) for field in dataclasses.fields(spec)}
         given = {name: value for name, value in fields.items() if value not in (None, False) and name != "name"}
-        return given | {"source": domain.source, "samples": [sample.sha256 for sample in domain.samples]}
+        return given | {
+            "source": domain.source,
+            "samples": digests(domain.samples),
+            "held_out": digests(domain.held_out),
+        }
 
     return {
         "model": opened.name,
@@ -283,7 +291,7 @@ def _check_tokens(known: int, domains: Sequence[Domain]) -> None:
         UsageError: there is one.
     """
     for domain in domains:
-        for sample in domain.samples:
+        for sample in (*domain.samples, *domain.held_out):
             largest = max((*sample.token_ids, *sample.target_ids, *sample.foil_ids))
             if known and largest >= known:
                 raise UsageError(

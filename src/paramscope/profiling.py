@@ -19,7 +19,7 @@ from paramscope.engine.measure import Measured, Progress, measure, out_of_memory
 from paramscope.engine.selfcheck import self_check
 from paramscope.errors import ParamscopeError, RunError, UsageError
 from paramscope.planning import Plan, make_plan
-from paramscope.recording import make_manifest, now, sample_table
+from paramscope.recording import held_out_table, make_manifest, now, sample_table
 from paramscope.result.manifest import SelfCheck
 from paramscope.result.profile import Profile
 from paramscope.result.store import Checkpoint, check_same, check_target, load_run
@@ -110,7 +110,7 @@ def run_plan(
         "measuring": time.perf_counter() - began,
     }
     names = [domain.name for domain in plan.domains]
-    tables = build_tables(sample_table(plan.domains, measured), names, measured.layers)
+    tables = build_tables(sample_table(plan.domains, measured), held_out_table(plan.domains), names, measured.layers)
     manifest = make_manifest(plan, check, tables, measured, started, timings)
     if checkpoint:
         checkpoint.finish(manifest, tables)
@@ -170,7 +170,7 @@ def profile(
         resume: go on with an interrupted run that is there, or read it if it is finished.
         progress: told how far the run is.
         settings: fields of ``Settings``: samples, max_tokens, objective, dtype, device, batch_size, threshold, seed,
-            save_scores.
+            held_out, save_scores.
 
     Returns:
         The profile.

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from paramscope.domains import Domain
+from paramscope.domains import Domain, Sample
 from paramscope.engine.measure import Measured
 from paramscope.measures.histogram import quantile
 from paramscope.measures.intervals import GROUPS, sample_groups
@@ -31,20 +31,35 @@ def sample_table(domains: Sequence[Domain], measured: Measured) -> pd.DataFrame:
         groups = sample_groups(len(domain.samples))
         for index, (sample, group) in enumerate(zip(domain.samples, groups, strict=True)):
             rows.append(
-                {
-                    "domain": domain.name,
-                    "index": index,
+                _described(domain, index, sample)
+                | {
                     "group": int(group),
-                    "tokens": len(sample.token_ids),
-                    "full_tokens": sample.full_tokens,
-                    "truncated": sample.truncated,
                     "objective": measured.values[len(rows)],
                     "token": measured.tokens[len(rows)],
-                    "origin": sample.text.origin,
-                    "text": sample.text.text,
                 }
             )
     return pd.DataFrame(rows)
+
+
+def held_out_table(domains: Sequence[Domain]) -> pd.DataFrame:
+    """One row a sample that was kept apart, see ``Tables.held_out``."""
+    return pd.DataFrame(
+        [_described(domain, i, sample) for domain in domains for i, sample in enumerate(domain.held_out)],
+        columns=list(_described(domains[0], 0, domains[0].samples[0])),
+    )
+
+
+def _described(domain: Domain, index: int, sample: Sample) -> dict[str, Any]:
+    return {
+        "domain": domain.name,
+        "index": index,
+        "tokens": len(sample.token_ids),
+        "full_tokens": sample.full_tokens,
+        "truncated": sample.truncated,
+        "origin": sample.text.origin,
+        "text": sample.text.text,
+        **{name: np.asarray(getattr(sample, name), dtype=np.int64) for name in ("token_ids", "target_ids", "foil_ids")},
+    }
 
 
 def make_manifest(
@@ -66,6 +81,7 @@ def make_manifest(
             duplicates=domain.duplicates,
             unfit=domain.unfit,
             truncated=domain.truncated,
+            held_out=len(domain.held_out),
             paired=paired[place],
             sha256=[sample.sha256 for sample in domain.samples],
         )
@@ -79,6 +95,7 @@ def make_manifest(
         arguments=plan.arguments,
         model=ModelRecord(
             name=opened.name,
+            place=opened.place,
             revision=opened.revision,
             architecture=type(opened.model).__name__,
             blocks=plan.blocks[0].name.rsplit(".", 1)[0],

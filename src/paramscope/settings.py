@@ -33,6 +33,7 @@ class Settings:
             experts take one at a time, models in float64 too unless it is given.
         threshold: gamma that pictures use by default; None takes the pooled median of the run's activations.
         seed: of the draw and the bootstrap.
+        held_out: further samples of each domain that are kept apart, for checks on texts that the profile has not seen.
         save_scores: also keep the mean activation of every weight.
         pairs: samples of each domain whose pairs are compared: all of them, none (0), a number (the first ones of the
             draw), or None: all while that costs less than the rest, else as many as cost the same.
@@ -49,13 +50,21 @@ class Settings:
     batch_size: int | None = None
     threshold: float | None = None
     seed: int = 0
+    held_out: int = 16
     save_scores: bool = False
     pairs: int | Literal["all"] | None = None
     weights: str = "auto"
     max_memory: int | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("samples", 1), ("max_tokens", 1), ("batch_size", 1), ("max_memory", 1), ("seed", 0)):
+        for name, least in (
+            ("samples", 1),
+            ("max_tokens", 1),
+            ("batch_size", 1),
+            ("max_memory", 1),
+            ("seed", 0),
+            ("held_out", 0),
+        ):
             value = getattr(self, name)
             if value is None and name in ("batch_size", "max_memory"):
                 continue

@@ -165,7 +165,7 @@ def expected_tables(profile: Profile, found: Reference) -> Tables:
     """The tables that a profile should have."""
     sizes = [domain.samples for domain in profile.manifest.domains]
     layers = found.results(sizes, profile.manifest.thresholds.exact)
-    return build_tables(profile.samples, profile.domains, layers)
+    return build_tables(profile.samples, profile.tables.held_out, profile.domains, layers)
 
 
 def assert_tables_equal(found: Tables, expected: Tables, tolerance: float, *, counts: bool = True) -> None:

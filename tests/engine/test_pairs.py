@@ -63,8 +63,8 @@ def test_a_number_of_pairs_takes_the_first_samples_of_every_domain(pairs: int | 
 def test_all_pairs_are_taken_while_they_cost_less_than_the_rest() -> None:
     # 8 samples for each token of an average one.
     short = {"a": [[5, place] for place in range(3, 19)], "b": [[6, 7]]}
-    assert plan_of(MODEL, {"a": short["a"][:15], "b": short["b"]}).reduction.paired is None
-    budget = plan_of(MODEL, short).reduction.paired
+    assert plan_of(MODEL, {"a": short["a"][:15], "b": short["b"]}, held_out=0).reduction.paired is None
+    budget = plan_of(MODEL, short, held_out=0).reduction.paired
     assert budget == [*range(8), 16]
 
 

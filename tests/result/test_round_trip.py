@@ -50,7 +50,7 @@ def test_numbers_of_a_loaded_profile_are_those_of_the_saved_one(profile: Profile
 def test_saving_again_gives_the_same_files(saved: Path) -> None:
     again = saved.with_name("again")
     Profile.load(saved).save(again)
-    assert sorted(path.name for path in again.iterdir()) == sorted([*FILES, "run.json"])
+    assert sorted(path.name for path in again.iterdir()) == sorted([*FILES, "held_out.parquet", "run.json"])
     for name in ("run.json", "gram.safetensors"):
         assert (again / name).read_bytes() == (saved / name).read_bytes()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from paramscope.result.profile import Profile
+    from paramscope.result.verification import Verification
 
+
+_MOST_BREAKING = 12
+"""Rows of the table of what breaks the model."""
 
 _LEFT, _COLUMN = 24, 15
 """Columns that the numbers of a layer, and its density for one domain, take in a table."""
@@ -132,6 +137,51 @@ def print_layers(profile: Profile, threshold: float | None = None) -> None:
             ]
             table.add_row(str(layer), f"{profile.parameters[layer]:,}", *cells)
         stdout.print(table)
+
+
+def print_verdicts(checks: Verification) -> None:
+    """Print the verdicts of the causal checks, and what breaks the model, on stdout.
+
+    Args:
+        checks: of a run.
+    """
+    from rich.table import Table
+
+    stdout = _stdout()
+    stdout.print("Causal checks: what was claimed, and what zeroing weights showed (95 % intervals)")
+    table = Table(show_lines=True)
+    table.add_column("verdict")
+    table.add_column("claim", overflow="fold", ratio=3)
+    table.add_column("measured", overflow="fold", ratio=2)
+    table.add_column("value", justify="right")
+    for verdict in checks.verdicts:
+        status = verdict.status
+        if verdict.needed:
+            status += f"\n(about {verdict.needed:,}\n{verdict.unit} would do)"
+        chance = "" if verdict.p_value is None else f"\np = {verdict.p_value:.2g}"
+        value, low, high = (number(math.nan if v is None else v) for v in (verdict.value, verdict.low, verdict.high))
+        table.add_row(
+            status,
+            inert(verdict.text),
+            f"{verdict.measure}; {verdict.count:,} {verdict.unit}, threshold {verdict.threshold:g}",
+            f"{value}\n({low} to {high}){chance}",
+        )
+    stdout.print(table)
+    if not checks.breaking:
+        stdout.print("Nothing that was taken away alone broke the model on any domain.")
+        return
+    stdout.print("Taken away alone, these break the model (a domain loses 1 nat per token or more)")
+    table = Table()
+    table.add_column("what", overflow="fold")
+    table.add_column("domains broken", justify="right")
+    table.add_column("worst", overflow="fold")
+    table.add_column("nats per token", justify="right")
+    for broken in checks.breaking[:_MOST_BREAKING]:
+        damage = math.nan if broken.damage is None else broken.damage
+        table.add_row(inert(broken.what), str(broken.broken), inert(broken.domain), number(damage))
+    stdout.print(table)
+    if len(checks.breaking) > _MOST_BREAKING:
+        stdout.print(f"and {len(checks.breaking) - _MOST_BREAKING} more; --json lists all")
 
 
 def number(value: float, digits: int = 2) -> str:

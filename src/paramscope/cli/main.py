@@ -16,6 +16,7 @@ from paramscope.launch import launch, talks
 _COMMANDS = {
     "demo": "the whole main job on an embedded model and embedded domains",
     "profile": "measure a model on domains",
+    "verify": "test by intervention what a run claims",
     "show": "the numbers of a run, as a table or JSON",
     "report": "one page of a run",
 }

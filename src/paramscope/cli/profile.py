@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     "--threshold", type=PositiveNumber(auto=True), default="auto", show_default=True, help="Gamma of pictures."
 )
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--held-out", type=int, default=16, show_default=True, help="Samples a domain kept apart, for verify.")
 @click.option("--revision", help="Branch, tag or commit of a hub model.")
 @click.option("--field", help="Field of own files that holds the text.")
 @click.option("--template", help=r'Text made of fields of own files: "{question}\n{answer}".')

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _Row = TypeVar("_Row")
 
+_LEAST_TO_DIVIDE = 10
+"""Texts of a domain of which some are kept apart although there are not enough."""
+
 
 def order_by_draw(texts: Iterable[Text], seed: int) -> list[Text]:
     """Put texts into the order in which they are drawn.
@@ -47,6 +50,7 @@ def draw_domain(
     samples: int,
     max_tokens: int,
     seed: int,
+    held_out: int = 0,
     uses_target: bool = False,
     uses_foil: bool = False,
     check: Callable[[Sample], object] = lambda _: None,
@@ -60,6 +64,8 @@ def draw_domain(
         samples: how many samples are wanted.
         max_tokens: the most tokens of an input.
         seed: the seed of the draw.
+        held_out: how many more are wanted, to be kept apart. Where there are no more texts than ``samples``, a fifth of
+            ten or more is.
         uses_target: whether the objective reads a target.
         uses_foil: whether the objective reads a foil.
         check: raises ``UnfitError`` for a sample that the objective cannot read; such rows are left out and counted.
@@ -79,7 +85,14 @@ def draw_domain(
         given.sort(key=lambda sample: _digest([seed, sample.token_ids]))
         counts.rows = len(given)
         return _take(
-            spec, f"{len(given)} samples given as token ids", given, lambda sample: sample, check, samples, counts
+            spec,
+            f"{len(given)} samples given as token ids",
+            given,
+            lambda sample: sample,
+            check,
+            samples,
+            held_out,
+            counts,
         )
     if tokenizer is None:
         raise UsageError(f"domain {spec.name!r}: texts need a tokenizer; give one, or samples as token ids")
@@ -102,7 +115,7 @@ def draw_domain(
         uses_foil=uses_foil,
     )
     counts = _Counts(texts.rows, texts.empty, texts.duplicates)
-    return _take(spec, texts.source, order_by_draw(texts.texts, seed), make, check, samples, counts)
+    return _take(spec, texts.source, order_by_draw(texts.texts, seed), make, check, samples, held_out, counts)
 
 
 @dataclass
@@ -127,6 +140,7 @@ def _take(
     make: Callable[[_Row], Sample | None],
     check: Callable[[Sample], object],
     asked: int,
+    apart: int,
     counts: _Counts,
 ) -> Domain:
     """Make samples of rows, in their order, until there are enough.
@@ -150,25 +164,33 @@ def _take(
             counts.duplicates += 1
         else:
             drawn[sample.sha256] = sample
-        if len(drawn) == asked:
+        if len(drawn) == asked + apart:
             break
     if not drawn:
         repair = (
             "raise --max-tokens, or give shorter or other texts and answers" if counts.unfit else "give rows with text"
         )
         raise UsageError(f"domain {spec.name!r}: no usable text in {source} ({counts}); {repair}")
+    spare = len(drawn) - asked if len(drawn) > asked else len(drawn) // 5 if len(drawn) >= _LEAST_TO_DIVIDE else 0
+    kept = len(drawn) - min(apart, spare)
+    told = (
+        f", and {len(drawn) - kept} are kept apart for checks (--held-out 0 takes them too)"
+        if kept < len(drawn)
+        else ""
+    )
     warnings: tuple[str, ...] = ()
-    if len(drawn) < asked:
+    if kept < asked:
         warnings = (
-            f"domain {spec.name!r}: {len(drawn)} of the {asked} samples that were asked for; there are no "
-            f"more different texts in {source} ({counts})",
+            f"domain {spec.name!r}: {kept} of the {asked} samples that were asked for; there are no "
+            f"more different texts in {source} ({counts}){told}",
         )
     elif counts.unfit:
         warnings = (f"domain {spec.name!r}: rows left out that the objective cannot read ({counts})",)
     return Domain(
         spec.name,
         source,
-        tuple(drawn.values()),
+        tuple(drawn.values())[:kept],
+        tuple(drawn.values())[kept:],
         counts.rows,
         counts.empty,
         counts.duplicates,

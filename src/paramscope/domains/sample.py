@@ -88,6 +88,7 @@ class Domain:
         name: the user's name for it.
         source: what the user named as source, for the manifest.
         samples: the drawn samples, in the order of the draw.
+        held_out: those drawn after them, which the profile does not see.
         rows: rows read from the source.
         empty: rows left out as empty.
         duplicates: rows left out because an earlier one had the same text or, once cut, the same tokens.
@@ -99,6 +100,7 @@ class Domain:
     name: str
     source: str
     samples: tuple[Sample, ...]
+    held_out: tuple[Sample, ...]
     rows: int
     empty: int
     duplicates: int

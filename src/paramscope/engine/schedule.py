@@ -45,17 +45,17 @@ def map_tensors(tree: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> An
     return tree
 
 
-def _mappings(tree: Any) -> list[Any]:
+def mappings_in(tree: Any) -> list[Any]:
     """The mutable mappings in nested arguments, in order."""
     inside = tree.values() if isinstance(tree, MutableMapping) else tree if isinstance(tree, tuple | list) else ()
     here = [tree] if isinstance(tree, MutableMapping) else []
-    return here + [mapping for part in inside for mapping in _mappings(part)]
+    return here + [mapping for part in inside for mapping in mappings_in(part)]
 
 
-def _run(block: Callable[..., Any], arguments: Any) -> tuple[Any, list[dict[Any, Any]]]:
+def run_block(block: Callable[..., Any], arguments: Any) -> tuple[Any, list[dict[Any, Any]]]:
     """Run a block; what it wrote into mappings among its arguments (Gemma 3n's shared keys) is output too."""
     args, kwargs = arguments
-    mappings = _mappings([list(args), *kwargs.values()])
+    mappings = mappings_in([list(args), *kwargs.values()])
     before = [dict(mapping) for mapping in mappings]
     outputs = block(*args, **kwargs)
     written = [
@@ -183,9 +183,11 @@ class LayerMajor:
                 graph = self._run_with_graph(number, place, arguments) if number >= self._keep_from else None
                 with torch.no_grad():
                     given = map_tensors(arguments, torch.Tensor.detach)
-                    outputs = map_tensors(graph.outputs if graph else _run(self._original[number], given), _as_leaf)
+                    outputs = map_tensors(
+                        graph.outputs if graph else run_block(self._original[number], given), _as_leaf
+                    )
                 self._visits[place].append(_Visit(arguments, outputs, graph))
-                for mapping, written in zip(_mappings([list(args), *kwargs.values()]), outputs[1], strict=True):
+                for mapping, written in zip(mappings_in([list(args), *kwargs.values()]), outputs[1], strict=True):
                     mapping.update(written)
                 if number + 1 < len(self._blocks):
                     with torch.enable_grad():
@@ -196,7 +198,7 @@ class LayerMajor:
         with torch.enable_grad(), self._watch(number, place):
             inputs = map_tensors(arguments, _as_input)
             given = tensors_in(inputs)  # before the block writes into its mappings
-            return _Graph(given, _run(self._original[number], inputs))
+            return _Graph(given, run_block(self._original[number], inputs))
 
     def _expect(self, message: Any, number: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if not isinstance(message, tuple) or message[0] != number:

@@ -30,6 +30,7 @@ class LocatedModel:
 
     Attributes:
         name: the hub id, or the name of the folder or file.
+        place: the hub id, or the path of the folder or file.
         revision: on the hub.
         files: of the model.
         config: transformers' configuration.
@@ -37,6 +38,7 @@ class LocatedModel:
     """
 
     name: str
+    place: str
     revision: str | None
     files: ModelFiles
     config: Any
@@ -56,6 +58,7 @@ class OpenModel:
         dtype: type of the weights.
         warnings: one sentence each.
         weights: of the blocks, where they stay on the disk.
+        place: where it was opened from; None for a model in memory.
     """
 
     model: nn.Module
@@ -66,6 +69,7 @@ class OpenModel:
     dtype: torch.dtype
     warnings: tuple[str, ...] = ()
     weights: StreamedWeights | None = None
+    place: str | None = None
 
     def running(self) -> AbstractContextManager[None]:
         """Within it the model can be called as a whole, also where its weights stay on the disk."""
@@ -120,8 +124,9 @@ def locate(model: str, revision: str | None = None) -> LocatedModel:
     files = locate_model(model, revision)
     config = _load_config(model, files)
     # A path says where a model lies on one machine; its last part is what it is called.
-    name = Path(model).expanduser().resolve().name if Path(model).expanduser().exists() else model
-    return LocatedModel(name, revision, files, config, _load_tokenizer(model, files))
+    path = Path(model).expanduser()
+    name, place = (path.resolve().name, str(path.resolve())) if path.exists() else (model, model)
+    return LocatedModel(name, place, revision, files, config, _load_tokenizer(model, files))
 
 
 def sketch(located: LocatedModel, *, dtype: str = "auto", device: str = "auto") -> OpenModel:
@@ -189,7 +194,7 @@ def load(
         )
     digests = {path.name: hash_file(path) for path in located.files.all}
     kind = next(p.dtype for p in model.parameters() if p.is_floating_point())
-    opened = OpenModel(model, located.name, located.revision, digests, place, kind, warnings, weights)
+    opened = OpenModel(model, located.name, located.revision, digests, place, kind, warnings, weights, located.place)
     check_finite(model, skip=weights.names if weights else frozenset())
     with opened.running():
         check_causal(model)

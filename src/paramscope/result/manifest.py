@@ -21,11 +21,13 @@ class _Record(BaseModel):
 class ModelRecord(_Record):
     """The model that was profiled.
 
-    ``files`` maps file names to their SHA-256; a model handed over in memory has none and carries a digest of its
-    weights under the name ``weights in memory``. ``parameters`` counts them by place, see ``models.blocks``.
+    ``place`` is where it was read from, and told nowhere else; None in memory. ``files`` maps file names to their
+    SHA-256; a model handed over in memory has none and carries a digest of its weights under the name ``weights in
+    memory``. ``parameters`` counts them by place, see ``models.blocks``.
     """
 
     name: str
+    place: str | None = None
     revision: str | None
     architecture: str
     blocks: str
@@ -46,6 +48,7 @@ class DomainRecord(_Record):
     duplicates: int
     unfit: int = Field(default=0, description="rows that the objective cannot read")
     truncated: int
+    held_out: int = Field(default=0, description="further samples, kept apart for checks")
     paired: int | None = Field(default=None, description="samples whose pairs were compared; all where it is null")
     sha256: list[str] = Field(description="of each sample's token ids, in the order of samples.parquet")
 

@@ -15,12 +15,13 @@ from paramscope.wording import listed
 
 MANIFEST = "run.json"
 
-TABLES = ("samples", "modules", "activation", "histograms")
+TABLES = ("samples", "held_out", "modules", "activation", "histograms")
 """The Parquet tables of a run, by name."""
 
 RUN_FILES = frozenset(
-    {MANIFEST, "report.html", "scores", "gram.safetensors", "sums.safetensors"}
+    {MANIFEST, "report.html", "verify.json", "verify.unfinished", "scores", "gram.safetensors", "sums.safetensors"}
     | {f"{table}.parquet" for table in TABLES}
+    | {f"verify-{table}.parquet" for table in ("weights", "sets", "parts")}
 )
 """All that a run's folder holds; with anything else in it, it is not replaced."""
 

@@ -9,14 +9,16 @@ import pandas as pd
 
 from paramscope.result.manifest import SCHEMA
 from paramscope.result.profile import Estimate, Profile, Similarity
+from paramscope.result.verification import Verification
 
 
-def summarise(profile: Profile, threshold: float | None = None) -> dict[str, Any]:
+def summarise(profile: Profile, threshold: float | None = None, checks: Verification | None = None) -> dict[str, Any]:
     """The numbers of a profile as JSON values.
 
     Args:
         profile: the profile.
         threshold: gamma; the run's default when None.
+        checks: of the run, where there were any.
 
     Returns:
         Lists run over the layers, from the input to the output; a number that does not exist (the similarity within a
@@ -50,6 +52,7 @@ def summarise(profile: Profile, threshold: float | None = None) -> dict[str, Any
         "underflows": _underflows(profile),
         "self_check": manifest.self_check.largest_relative_error,
         "warnings": manifest.warnings,
+        "verification": checks.model_dump(mode="json") if checks else None,
     }
 
 

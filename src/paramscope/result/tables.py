@@ -30,6 +30,7 @@ class Tables:
 
     Attributes:
         samples: one row a sample, domains one after the other.
+        held_out: likewise of those that were kept apart.
         modules: one row a linear module: layer, module, kind, rows, columns, parameters.
         activation: one row a module and domain: total, squares, zeros, underflows, largest, above (a list, a count per
             exact threshold).
@@ -40,6 +41,7 @@ class Tables:
     """
 
     samples: pd.DataFrame
+    held_out: pd.DataFrame
     modules: pd.DataFrame
     activation: pd.DataFrame
     histograms: pd.DataFrame
@@ -47,11 +49,14 @@ class Tables:
     sums: dict[str, NDArray[Any]]
 
 
-def build_tables(samples: pd.DataFrame, domains: Sequence[str], layers: Sequence[LayerResult]) -> Tables:
+def build_tables(
+    samples: pd.DataFrame, held_out: pd.DataFrame, domains: Sequence[str], layers: Sequence[LayerResult]
+) -> Tables:
     """Put the layers' results into tables.
 
     Args:
         samples: see ``Tables``.
+        held_out: likewise.
         domains: names, in the order of the results' first axes.
         layers: all layers, from the input to the output.
 
@@ -93,6 +98,7 @@ def build_tables(samples: pd.DataFrame, domains: Sequence[str], layers: Sequence
                         histograms.append(row | {"group": group, "weights": module.deleted_weights} | _sparse(counts))
     return Tables(
         samples,
+        held_out,
         pd.DataFrame(modules),
         pd.DataFrame(activation),
         pd.DataFrame(histograms),
@@ -141,7 +147,9 @@ def read_tables(folder: Path) -> Tables:
     try:
         for name in TABLES:
             place = folder / f"{name}.parquet"
-            frames[name] = pd.read_parquet(place)
+            # Runs of older versions kept no samples apart.
+            old = name == "held_out" and not place.is_file()
+            frames[name] = pd.DataFrame() if old else pd.read_parquet(place)
         place = folder / "gram.safetensors"
         triangles = load_file(place)["upper_triangle"]
         gram = _symmetric(triangles, len(frames["samples"]))

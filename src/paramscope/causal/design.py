@@ -1,0 +1,162 @@
+"""How much is tried: sizes of the checks that fit into a budget of time.
+
+They follow from the run's own timings, written in its manifest, so that the same run and budget give the same sizes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from paramscope.causal.selection import OWN_CRITERIA
+from paramscope.causal.sets import SetPlan
+from paramscope.measures.bands import layer_bands
+from paramscope.models.blocks import Block
+from paramscope.result.profile import Profile
+
+_SCORES, _SINGLES, _SETS = 0.2, 0.25, 0.35
+"""Shares of the budget; what is left goes to the parts."""
+
+_BACKWARD = 5
+"""Time of a sample's forward, backward and products over that of its forward."""
+
+_DOUBLE = 2.2
+"""Time of a forward in float64 over one in float32."""
+
+_TOKENS = (128, 64, 32)
+"""Held-out texts are cut to so many tokens, the most that leave enough texts."""
+
+_LEAST_TEXTS = 4
+"""Held-out texts of a domain."""
+
+_SET_PLANS = (
+    SetPlan(("shallow", "middle", "deep"), (1e-5, 1e-3, 1e-2), OWN_CRITERIA, True, 2),
+    SetPlan(("shallow", "middle", "deep"), (1e-3, 1e-2), ("activation", "input-norm", "ratio"), True, 1),
+    SetPlan(("shallow", "deep"), (1e-2,), ("activation", "ratio"), True, 1),
+)
+"""From rich to lean."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is tried.
+
+    Attributes:
+        scored: samples of each domain that the sets are chosen by.
+        texts: that single weights are tried on, of all domains together.
+        cells: weights tried on each of them.
+        held_out: texts of each domain.
+        tokens: that they are cut to.
+        sets: which.
+        parts: most of each kind.
+        seconds: expected.
+    """
+
+    scored: int
+    texts: int
+    cells: int
+    held_out: int
+    tokens: int
+    sets: SetPlan
+    parts: dict[str, int]
+    seconds: float
+
+    def as_plain(self) -> dict[str, object]:
+        """As JSON values."""
+        return dataclasses.asdict(self)
+
+
+def thirds(layers: int) -> dict[str, list[int]]:
+    """Shallow, middle and deep layers, the first and the last among them; the sets are taken from these."""
+    bands = layer_bands(layers)
+    found = {
+        "shallow": bands.get("first", []) + bands.get("shallow", []),
+        "middle": bands.get("middle", []),
+        "deep": bands.get("deep", []) + bands.get("last", []),
+    }
+    return {name: members for name, members in found.items() if members}
+
+
+def plan_sizes(
+    profile: Profile,
+    blocks: Sequence[Block],
+    *,
+    budget: float,
+    held_out: dict[str, list[int]],
+    vocabulary_weights: int,
+    double: bool,
+) -> Sizes:
+    """Fit the checks into a budget.
+
+    Args:
+        profile: of the run.
+        blocks: of the model.
+        budget: seconds.
+        held_out: tokens of each held-out text, by domain.
+        vocabulary_weights: weights of the head.
+        double: whether single weights are tried in float64.
+
+    Returns:
+        The sizes; never less than the least that says anything, whatever the budget.
+    """
+    domains, layers = profile.manifest.domains, len(blocks)
+    tokens = sum(domain.tokens for domain in domains)
+    samples = sum(domain.samples for domain in domains)
+    timings = profile.manifest.timings
+    # A resumed run tells of its last part only.
+    token = max(timings.get("forward", 0.0), timings.get("measuring", 0.0) / (2 * _BACKWARD), 1e-3) / tokens
+    sample = token * tokens / samples
+    head = vocabulary_weights / sum(block.parameters for block in blocks)
+
+    fewest = min(domain.samples for domain in domains)
+    scored = _between(_SCORES * budget / (len(domains) * sample * _BACKWARD), 2, fewest)
+
+    trial = sample * (_DOUBLE if double else 1) * 0.6
+    weights = _between(_SINGLES * budget / trial, 2 * layers, 64 * layers)
+    texts = _between(weights / (2 * layers), 1, samples)
+    cells = -(-weights // texts)
+
+    most = min(len(lengths) for lengths in held_out.values())
+    bands = thirds(layers)
+    plan, each = _SET_PLANS[-1], 0.0
+    for plan in _SET_PLANS:
+        each = _evaluations(plan, bands, layers, len(domains), head) * len(domains) * token
+        if _SETS * budget / each >= _LEAST_TEXTS * _TOKENS[-1]:
+            break
+    plan = dataclasses.replace(plan, bands=tuple(band for band in plan.bands if band in bands) or tuple(bands))
+    room = _SETS * budget / each
+    longest = max(length for lengths in held_out.values() for length in lengths)
+    cut = next((each for each in _TOKENS if room / min(each, longest) >= 2 * _LEAST_TEXTS), _TOKENS[-1])
+    texts_held = _between(room / min(cut, longest), min(_LEAST_TEXTS, most), most)
+
+    part = len(domains) * texts_held * min(cut, longest) * token * (0.5 + head)
+    left = max(1 - _SCORES - _SINGLES - _SETS, 0) * budget
+    count = max(int(left / part), min(layers, 12))
+    of_layers = min(layers, count)
+    rest = max(count - of_layers, 0)
+    parts = {
+        "layer": of_layers,
+        "head": rest // 2,
+        "neurons": rest // 6,
+        "random neurons": rest // 6,
+        "weight": rest // 6,
+    }
+    seconds = (
+        scored * len(domains) * sample * _BACKWARD
+        + texts * (cells * trial + sample * _BACKWARD)
+        + each * texts_held * min(cut, longest)
+        + part * sum(parts.values())
+    )
+    return Sizes(scored, texts, cells, texts_held, cut, plan, parts, seconds)
+
+
+def _evaluations(plan: SetPlan, bands: dict[str, list[int]], layers: int, domains: int, head: float) -> float:
+    """Forwards through the whole model that trying a plan's sets costs, a text of one token."""
+    return (
+        sum(plan.trials(domains) * (1 - bands[band][0] / layers + head) for band in plan.bands if band in bands) or 1.0
+    )
+
+
+def _between(value: float, least: int, most: int) -> int:
+    return max(min(int(value), most), min(least, most))

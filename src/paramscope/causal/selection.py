@@ -1,0 +1,255 @@
+"""Sets of weights, chosen by what a profile says of them: the largest by a criterion within a band of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from paramscope.causal.zeroing import Cut
+from paramscope.engine.batches import plan_batches
+from paramscope.engine.forward import layer_major_pass
+from paramscope.engine.layout import TOKENS_PER_BATCH, logit_rows
+from paramscope.engine.objectives import Objective, Reading
+from paramscope.engine.reduce import reduce_layer
+from paramscope.engine.reduction import Reduction
+from paramscope.models.blocks import Block, Structure
+from paramscope.models.open import OpenModel
+from paramscope.models.running import vocabulary
+
+OWN_CRITERIA = ("activation", "input-norm", "difference", "ratio", "lowest")
+"""Criteria that are asked for each domain: its mean activation; |w| times the norm of the weight's input over its texts
+(Wanda); its activation less the mean of the others'; the ratio of the two, among the upper half by its activation; and
+its smallest activations."""
+
+MAGNITUDE, RANDOM = "magnitude", "random"
+"""|w|, the same for all domains; and random weights, as many of each module as the set by ``activation`` has."""
+
+_SHIFT = 40
+"""Bits of a code that are a weight's place in its module; above them is the module's number."""
+
+
+@dataclass(frozen=True)
+class LayerScores:
+    """What is known of a layer's weights.
+
+    Attributes:
+        layer: its number.
+        means: by module, ``[D, rows, columns]``: mean activation over each domain's texts.
+        norms: by module, ``[D, E, columns]``: norm of each input feature over each domain's tokens.
+    """
+
+    layer: int
+    means: dict[str, torch.Tensor]
+    norms: dict[str, torch.Tensor]
+
+
+def score_layers(
+    opened: OpenModel, structure: Structure, objective: Objective, readings: Sequence[Sequence[Reading]]
+) -> Iterator[LayerScores]:
+    """Mean activations and input norms of every weight, a layer at a time, from the last to the first.
+
+    Args:
+        opened: the model.
+        structure: of the model.
+        objective: D.
+        readings: of the texts of each domain.
+
+    Yields:
+        The scores; the next layer's take their place in memory.
+    """
+    blocks = structure.blocks
+    owner = [place for place, given in enumerate(readings) for _ in given]
+    batches, order = plan_batches(
+        [reading for given in readings for reading in given],
+        owner,
+        batch_size=1 if structure.routes else None,
+        tokens=TOKENS_PER_BATCH,
+        logit_rows=logit_rows(vocabulary(opened.model)),
+    )
+    plan = Reduction(
+        order=order,
+        sizes=[len(given) for given in readings],
+        thresholds=(),
+        dtype=torch.promote_types(opened.dtype, torch.float32),
+        device=opened.device,
+        paired=[],
+    )
+    with layer_major_pass(opened.model, blocks, batches, objective) as run:
+        for _ in run.schedule.forward(len(blocks)):
+            pass
+        run.head()
+        for layer in range(len(blocks) - 1, -1, -1):
+            captured = run.backward(layer)
+            norms = {}
+            for weight in blocks[layer].weights:
+                squares = torch.zeros(len(readings), weight.stack, weight.columns, device=opened.device)
+                for place, pairs in enumerate(captured[weight.name]):
+                    for batch, (inputs, _) in zip(batches, pairs, strict=True):
+                        for row, reading in enumerate(batch.readings):
+                            # Behind a sample's own tokens lie others' padding, except where each goes alone.
+                            used = inputs[row, : len(reading.input_ids)] if len(batch.readings) > 1 else inputs[row]
+                            squares[owner[order[batch.start + row]], place] += used.float().square().sum(0)
+                norms[weight.name] = squares.sqrt_().cpu()
+            means: dict[str, torch.Tensor] = {}
+            reduce_layer(layer, blocks[layer].weights, captured, plan, means)
+            yield LayerScores(layer, means, norms)
+
+
+class _Largest:
+    """The ``count`` largest values of all that it is given, with their codes."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._values = torch.empty(0)
+        self._codes = torch.empty(0, dtype=torch.int64)
+        self._least = -torch.inf
+
+    def add(self, values: torch.Tensor, first: int) -> None:
+        """Add values ``[n]`` whose codes count up from ``first``."""
+        chosen = (values > self._least).nonzero()[:, 0]
+        self._values = torch.cat([self._values, values[chosen]])
+        self._codes = torch.cat([self._codes, chosen + first])
+        if len(self._values) > 4 * self._count:
+            self._prune()
+
+    def _prune(self) -> None:
+        if len(self._values) > self._count:
+            self._values, places = self._values.topk(self._count, sorted=False)
+            self._codes = self._codes[places]
+            self._least = float(self._values.min())
+
+    def all(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Values and codes, in no order."""
+        self._prune()
+        return self._values, self._codes
+
+    def best(self) -> torch.Tensor:
+        """The codes, the largest value's first; equal values by their code."""
+        self._prune()
+        codes, places = self._codes.sort()
+        return codes[self._values[places].sort(descending=True, stable=True).indices]
+
+
+def _median(values: torch.Tensor) -> torch.Tensor:
+    """About the median: of 65,536 values and more, in even steps, where there are so many."""
+    flat = values.flatten()
+    return flat[:: max(1, len(flat) >> 16)].median()
+
+
+@dataclass
+class Selection:
+    """Sets of weights of all bands.
+
+    Attributes:
+        bands: layers by name.
+        shares: of a band's weights, how many a set has; several sizes.
+        domains: how many.
+    """
+
+    blocks: Sequence[Block]
+    bands: dict[str, list[int]]
+    shares: Sequence[float]
+    domains: int
+    _found: dict[tuple[str, str, int], _Largest] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._modules = [(layer, weight) for layer, block in enumerate(self.blocks) for weight in block.weights]
+        self._numbers = {(layer, weight.name): number for number, (layer, weight) in enumerate(self._modules)}
+        self._band = {layer: name for name, layers in self.bands.items() for layer in layers}
+        for band in self.bands:
+            largest = self.size(band, max(self.shares))
+            for domain in range(self.domains):
+                for criterion in OWN_CRITERIA:
+                    self._found[band, criterion, domain] = _Largest(largest)
+            self._found[band, MAGNITUDE, 0] = _Largest(largest)
+
+    def size(self, band: str, share: float) -> int:
+        """Weights of a set, at least one."""
+        return max(1, round(share * sum(self.blocks[layer].parameters for layer in self.bands[band])))
+
+    def add(self, scores: LayerScores) -> None:
+        """Look at a layer's weights."""
+        band = self._band.get(scores.layer)
+        if band is None:
+            return
+        for weight in self.blocks[scores.layer].weights:
+            first = self._numbers[scores.layer, weight.name] << _SHIFT
+            sizes = weight.matrices.detach().float().abs().cpu()
+            self._found[band, MAGNITUDE, 0].add(sizes.flatten(), first)
+            means = scores.means[weight.name].float()
+            total = means.sum(0)
+            for domain in range(self.domains):
+                own = means[domain]
+                others = (total - own) / max(self.domains - 1, 1)
+                inputs = sizes * scores.norms[weight.name][domain][:, None, :]
+                # The sum less one of its parts may come out a little below zero.
+                ratio = own / others.clamp(min=torch.finfo(torch.float32).tiny)
+                values = {
+                    "activation": own,
+                    "input-norm": inputs,
+                    "difference": own - others,
+                    "ratio": torch.where(own > _median(own), ratio, -torch.inf),
+                    "lowest": -own,
+                }
+                for criterion in OWN_CRITERIA:
+                    self._found[band, criterion, domain].add(values[criterion].flatten(), first)
+
+    def chosen(self, band: str, criterion: str, domain: int, share: float) -> NDArray[np.int64]:
+        """Codes of a set's weights; those of a smaller share are the first ones of a larger."""
+        best = self._found[band, criterion, domain].best()
+        codes: NDArray[np.int64] = best[: self.size(band, share)].numpy()
+        return codes
+
+    def largest(self, count: int) -> list[tuple[int, str, Cut]]:
+        """The single weights with the largest activations of the domains, which take turns; bands are put together.
+
+        Args:
+            count: at most.
+
+        Returns:
+            Layer, name and cut of each.
+        """
+        orders = []
+        for domain in range(self.domains):
+            several = [self._found[band, "activation", domain] for band in self.bands]
+            values, codes = (torch.cat(parts) for parts in zip(*(each.all() for each in several), strict=True))
+            orders.append(codes[values.topk(min(count, len(values))).indices].tolist())
+        turns = [code for turn in zip(*orders, strict=True) for code in turn]
+        found = []
+        for code in list(dict.fromkeys(turns))[:count]:
+            layer, weight = self._modules[code >> _SHIFT]
+            place = code & ((1 << _SHIFT) - 1)
+            row, column = divmod(place, weight.columns)
+            cut = Cut.at(weight, torch.tensor([place]))
+            found.append((layer, f"{weight.name} [{row}, {column}]", cut))
+        return found
+
+    def random(self, like: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Random weights, as many of each module as a set has."""
+        numbers, counts = np.unique(like >> _SHIFT, return_counts=True)
+        parts = [
+            (number << _SHIFT) + rng.choice(self._modules[number][1].size, count, replace=False, shuffle=False)
+            for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)
+        ]
+        codes: NDArray[np.int64] = np.concatenate(parts)
+        return codes
+
+    def cuts(self, codes: NDArray[np.int64]) -> list[Cut]:
+        """The weights of a set, by module."""
+        codes = np.sort(codes)
+        numbers, starts = np.unique(codes >> _SHIFT, return_index=True)
+        places = np.split(codes & ((1 << _SHIFT) - 1), starts[1:])
+        return [
+            Cut.at(self._modules[number][1], torch.from_numpy(part))
+            for number, part in zip(numbers.tolist(), places, strict=True)
+        ]
+
+    def counts(self, codes: NDArray[np.int64]) -> dict[str, int]:
+        """How many weights of a set each module has, by layer and name."""
+        numbers, counts = np.unique(codes >> _SHIFT, return_counts=True)
+        names = [f"{layer}/{weight.name}" for layer, weight in (self._modules[number] for number in numbers.tolist())]
+        return dict(zip(names, counts.tolist(), strict=True))

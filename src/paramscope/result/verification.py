@@ -1,0 +1,156 @@
+"""``verify.json`` and its tables beside a run: what the causal checks found; read without torch."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+import pyarrow
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from paramscope.errors import UsageError
+from paramscope.wording import one_line
+
+SCHEMA = 1
+DOCUMENT = "verify.json"
+TABLES = ("weights", "sets", "parts")
+"""Kept as ``verify-NAME.parquet``."""
+
+
+class _Record(BaseModel):
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+
+class IntervalRecord(_Record):
+    """A number with its 95 % interval; null where there is none."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class VerdictRecord(_Record):
+    """See ``causal.verdicts.Verdict``."""
+
+    claim: str
+    text: str
+    status: str
+    measure: str
+    value: float | None
+    low: float | None
+    high: float | None
+    threshold: float
+    count: int
+    unit: str
+    needed: int | None
+    p_value: float | None
+
+
+class FidelityRecord(_Record):
+    """See ``causal.verdicts.Fidelity``; ``layer`` is null for all layers together."""
+
+    layer: int | None
+    count: int
+    above: float | None
+    correlation: IntervalRecord
+    slope: IntervalRecord
+    low_ratio: IntervalRecord
+    median_ratio: IntervalRecord
+    high_ratio: IntervalRecord
+    worst_ratio: IntervalRecord
+    sign: IntervalRecord
+
+
+class MatrixRecord(_Record):
+    """Mean damage in nats per token: rows by the domain that the set was chosen for, columns by that of the texts."""
+
+    band: str
+    share: float
+    criterion: str
+    damage: list[list[float | None]]
+
+
+class BreakingRecord(_Record):
+    """Something whose removal alone breaks the model, see ``causal.verdicts.breaking``."""
+
+    what: str
+    weights: int
+    domain: str
+    damage: float | None
+    broken: int
+
+
+class Verification(_Record):
+    """The content of ``verify.json``."""
+
+    schema_version: int = SCHEMA
+    paramscope: str
+    run_sha256: str
+    started: str
+    finished: str
+    arguments: dict[str, Any]
+    sizes: dict[str, Any]
+    singles_dtype: str
+    noise_floor: float | None
+    fidelity: list[FidelityRecord]
+    fidelity_free: FidelityRecord | None
+    matrices: list[MatrixRecord]
+    part_correlations: dict[str, dict[str, IntervalRecord]]
+    breaking: list[BreakingRecord]
+    verdicts: list[VerdictRecord]
+    timings: dict[str, float]
+    warnings: list[str]
+
+
+def plain(value: Any) -> Any:
+    """Numbers that JSON does not have as None, in nested lists and dictionaries."""
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_verification(run: Path) -> Verification | None:
+    """Read what the checks of a run found.
+
+    Args:
+        run: its folder.
+
+    Returns:
+        The checks; None where there were none.
+
+    Raises:
+        UsageError: the file is damaged or of a newer paramscope.
+    """
+    path = run / DOCUMENT
+    if not path.is_file():
+        return None
+    try:
+        return Verification.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, ValueError) as error:
+        raise UsageError(
+            f"{path} is damaged or of a newer paramscope ({one_line(error)}); verify the run again"
+        ) from error
+
+
+def read_table(run: Path, name: str) -> pd.DataFrame:
+    """Read one of the tables.
+
+    Args:
+        run: folder.
+        name: one of ``TABLES``.
+
+    Returns:
+        The table.
+
+    Raises:
+        UsageError: it is missing or damaged.
+    """
+    path = run / f"verify-{name}.parquet"
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        raise UsageError(f"{path} is missing or damaged ({one_line(error)}); verify the run again") from error

@@ -1,0 +1,377 @@
+"""Causal checks: from a profile and its model to verdicts."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from paramscope.causal import verdicts
+from paramscope.causal.damage import HeldOut
+from paramscope.causal.design import Sizes, plan_sizes, thirds
+from paramscope.causal.double import InDouble, in_double
+from paramscope.causal.parts import Part, check_parts, find_writers, list_parts
+from paramscope.causal.selection import Selection, score_layers
+from paramscope.causal.sets import check_sets
+from paramscope.causal.single import check_singles, noise_floor
+from paramscope.causal.store import Stages
+from paramscope.causal.texts import fit_for, held_out_samples, likelihood_readings, objective_of, profiled_samples
+from paramscope.domains import Sample
+from paramscope.engine.estimate import memory_free
+from paramscope.errors import UsageError
+from paramscope.measures.ranks import Interval
+from paramscope.models.blocks import Structure, find_structure
+from paramscope.models.open import OpenModel, adopt, load, locate
+from paramscope.models.running import evaluation_mode, output_head
+from paramscope.recording import now
+from paramscope.result.place import MANIFEST, check_same
+from paramscope.result.profile import Profile
+from paramscope.result.verification import (
+    BreakingRecord,
+    FidelityRecord,
+    IntervalRecord,
+    MatrixRecord,
+    VerdictRecord,
+    Verification,
+    plain,
+    read_verification,
+)
+from paramscope.settings import is_positive
+
+Progress = Callable[[str, int, int], object]
+"""Told of a stage, steps more that are done in it, and steps that it has."""
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What the causal checks found.
+
+    Attributes:
+        result: verdicts and the numbers behind them.
+        weights: see ``causal.single.check_singles``.
+        sets: see ``causal.sets.check_sets``.
+        parts: see ``causal.parts.check_parts``.
+    """
+
+    result: Verification
+    weights: pd.DataFrame
+    sets: pd.DataFrame
+    parts: pd.DataFrame
+
+
+def verify(
+    profile: Profile | str | os.PathLike[str],
+    model: str | os.PathLike[str] | nn.Module | None = None,
+    *,
+    budget: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    overwrite: bool = False,
+    progress: Progress = lambda *_: None,
+) -> Checks:
+    """Test by intervention what a profile claims.
+
+    Args:
+        profile: a profile, or the folder of a run; then the result is kept there, and what is finished is not done
+            again.
+        model: that it was made of; None opens the one that the run names.
+        budget: seconds that the checks may take, about; None takes no longer than the profile itself.
+        seed: of all draws.
+        device: for a model that is opened, see ``Settings``.
+        overwrite: replace checks that are there.
+        progress: told how far the checks are.
+
+    Returns:
+        The checks. The model is given back unchanged, bit for bit.
+
+    Raises:
+        UsageError: the model is not the profile's, or the run cannot be verified; says what to mend.
+    """
+    if budget is not None and not is_positive(budget):
+        raise UsageError(f"--budget {budget!r} is no time; give one such as 90s, 5m or 1h")
+    run = None if isinstance(profile, Profile) else Path(profile)
+    profile = profile if isinstance(profile, Profile) else Profile.load(os.fspath(profile))
+    timings = profile.manifest.timings
+    budget = budget or timings.get("measuring", 60.0) + timings.get("self_check", 0.0) + timings.get("opening", 0.0)
+    arguments = {"budget": budget, "seed": seed, "run_sha256": _digest(profile, run)}
+    if run is not None and not overwrite:
+        there = read_verification(run)
+        if there:
+            check_same(run, there.arguments, arguments)
+            return _read_back(run, there)
+    work = _Work.begin(profile, model, device, budget, seed, progress)
+    stages = Stages(run, arguments, overwrite=overwrite)
+    with contextlib.closing(stages):
+        return _verify(work, stages, arguments)
+
+
+def _read_back(run: Path, there: Verification) -> Checks:
+    from paramscope.result.verification import read_table
+
+    return Checks(there, *(read_table(run, name) for name in ("weights", "sets", "parts")))
+
+
+def _digest(profile: Profile, run: Path | None) -> str:
+    content = (run / MANIFEST).read_bytes() if run else profile.manifest.to_json().encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+@dataclass
+class _Work:
+    """All that the checks need; what takes time to make is made when it is first asked for."""
+
+    profile: Profile
+    opened: OpenModel
+    structure: Structure
+    samples: dict[str, list[Sample]]
+    kept_apart: dict[str, list[Sample]]
+    sizes: Sizes
+    double: bool
+    seed: int
+    progress: Progress
+    seconds: float
+
+    @classmethod
+    def begin(
+        cls,
+        profile: Profile,
+        model: str | os.PathLike[str] | nn.Module | None,
+        device: str,
+        budget: float,
+        seed: int,
+        progress: Progress,
+    ) -> _Work:
+        """Open the model and plan the sizes."""
+        started = time.perf_counter()
+        samples, kept_apart = profiled_samples(profile), held_out_samples(profile)
+        opened = _open(profile, model, device)
+        structure = find_structure(opened.model)
+        double = _fits_in_double(opened)
+        head = output_head(opened.model)
+        sizes = plan_sizes(
+            profile,
+            structure.blocks,
+            budget=budget,
+            held_out={name: [len(sample.token_ids) for sample in given] for name, given in kept_apart.items()},
+            vocabulary_weights=sum(p.numel() for p in head.parameters()) if head else 0,
+            double=double,
+        )
+        seconds = time.perf_counter() - started
+        return cls(profile, opened, structure, samples, kept_apart, sizes, double, seed, progress, seconds)
+
+    @property
+    def bands(self) -> dict[str, list[int]]:
+        """Layers by band, of those whose sets are tried."""
+        return {name: layers for name, layers in thirds(self.profile.layers).items() if name in self.sizes.sets.bands}
+
+    @functools.cached_property
+    def held(self) -> HeldOut:
+        """The held-out texts on the model; within ``evaluation_mode``."""
+        count, tokens = self.sizes.held_out, self.sizes.tokens
+        cut = {
+            name: [dataclasses.replace(sample, token_ids=sample.token_ids[:tokens]) for sample in given[:count]]
+            for name, given in self.kept_apart.items()
+        }
+        return HeldOut(self.opened.model, self.structure, likelihood_readings(cut))
+
+    @functools.cached_property
+    def selection(self) -> Selection:
+        """The sets of weights, chosen by the profile's own samples."""
+        objective = objective_of(self.profile)
+        selection = Selection(self.structure.blocks, self.bands, self.sizes.sets.shares, len(self.profile.domains))
+        readings = [
+            [objective.read(sample) for sample in given[: self.sizes.scored]] for given in self.samples.values()
+        ]
+        for scores in score_layers(self.opened, self.structure, objective, readings):
+            selection.add(scores)
+            self.progress("activations", 1, self.profile.layers)
+        return selection
+
+
+def _open(profile: Profile, model: str | os.PathLike[str] | nn.Module | None, device: str) -> OpenModel:
+    """The profile's model.
+
+    Raises:
+        UsageError: it is not named, not there, or another one.
+    """
+    manifest = profile.manifest
+    if isinstance(model, nn.Module):
+        opened = adopt(model)
+    else:
+        place = os.fspath(model) if model is not None else manifest.model.place
+        if place is None:
+            raise UsageError("the run was made of a model in memory; give it, or a path to it with --model")
+        located = locate(place, manifest.model.revision)
+        opened = load(located, dtype=str(manifest.arguments.get("dtype", "auto")), device=device)
+    files = manifest.model.files
+    if set(files) == set(opened.files) and files != opened.files:
+        changed = next(name for name in files if files[name] != opened.files[name])
+        raise UsageError(
+            f"{opened.name} is not the model of the run ({changed} differs); give the one that was profiled with "
+            "--model"
+        )
+    return opened
+
+
+def _fits_in_double(opened: OpenModel) -> bool:
+    """Whether a copy of the model in float64 takes no more than half of the memory that is free."""
+    needed = 8 * sum(p.numel() for p in opened.model.parameters())
+    free = memory_free(opened.device)
+    return free is not None and needed < free / 2
+
+
+def _verify(work: _Work, stages: Stages, arguments: dict[str, Any]) -> Checks:
+    started, began = now(), time.perf_counter()
+    timings = {"opening": work.seconds}
+
+    def timed(name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        since = time.perf_counter()
+        table = stages.table(name, make)
+        timings[name] = time.perf_counter() - since
+        return table
+
+    weights = timed("weights", lambda: _singles(work))
+    with evaluation_mode(work.opened.model):
+        sets = [timed(f"sets-{band}", functools.partial(_sets, work, band)) for band in work.bands]
+        parts = timed("parts", lambda: _parts(work))
+    every_set = pd.concat(sets, ignore_index=True)
+    timings["checking"] = time.perf_counter() - began
+    result = summarise(work, arguments, weights, every_set, parts, started, timings)
+    stages.finish(result, {"weights": weights, "sets": every_set, "parts": parts})
+    return Checks(result, weights, every_set, parts)
+
+
+def _singles(work: _Work) -> pd.DataFrame:
+    """Single weights, on a copy in float64 where there is room for one."""
+    model, structure = work.opened.model, work.structure
+    if work.double:
+        model = in_double(model)
+        structure = find_structure(model)
+    objective = objective_of(work.profile)
+    readings = {name: fit_for(objective, given) for name, given in work.samples.items()}
+    turns = [
+        (name, number, reading)
+        for turn in range(max(len(given) for given in readings.values()))
+        for name, given in readings.items()
+        for number, reading in given[turn : turn + 1]
+    ]
+    texts = turns[: work.sizes.texts]
+    total = len(texts) * work.sizes.cells
+    with InDouble() if work.double else contextlib.nullcontext():
+        return check_singles(
+            model,
+            structure.blocks,
+            objective,
+            texts,
+            cells=work.sizes.cells,
+            seed=work.seed,
+            progress=lambda steps: work.progress("single weights", steps, total),
+        )
+
+
+def _sets(work: _Work, band: str) -> pd.DataFrame:
+    plan, domains = work.sizes.sets, work.profile.domains
+    total = len(work.bands) * plan.trials(len(domains))
+    selection = work.selection  # its own progress comes first
+    return check_sets(
+        work.held,
+        selection,
+        plan,
+        domains,
+        band,
+        seed=work.seed,
+        progress=lambda steps: work.progress("sets", steps, total),
+    )
+
+
+def _parts(work: _Work) -> pd.DataFrame:
+    writers = find_writers(work.opened.model, work.structure.blocks)
+    parts = list_parts(work.profile, work.structure.blocks, writers, most=work.sizes.parts, seed=work.seed)
+    parts += [
+        Part("weight", layer, name, (cut,), np.full(len(work.profile.domains), np.nan))
+        for layer, name, cut in work.selection.largest(work.sizes.parts["weight"])
+    ]
+    return check_parts(work.held, parts, work.profile.domains, lambda steps: work.progress("parts", steps, len(parts)))
+
+
+def summarise(
+    work: _Work,
+    arguments: dict[str, Any],
+    weights: pd.DataFrame,
+    sets: pd.DataFrame,
+    parts: pd.DataFrame,
+    started: str,
+    timings: dict[str, float],
+) -> Verification:
+    """The verdicts, and the numbers behind them."""
+    profile, seed = work.profile, work.seed
+    floor = noise_floor(weights)
+    whole = verdicts.fidelity(weights, floor, seed=seed)
+    layers = [
+        _fidelity(verdicts.fidelity(weights[weights["layer"] == layer], floor, seed=seed), layer)
+        for layer in sorted(weights["layer"].unique().tolist())
+    ]
+    free = profile.manifest.objective == "max-logit"
+    damages = verdicts.SetDamages(sets, profile.domains, list(work.bands))
+    found = [
+        *verdicts.fidelity_verdicts(whole),
+        *verdicts.set_verdicts(damages, seed=seed),
+        *verdicts.part_verdicts(parts, profile.domains, seed=seed),
+    ]
+    kinds = [kind for kind in verdicts.PART_KINDS if (parts["kind"] == kind).any()]
+    return Verification(
+        paramscope=version("paramscope"),
+        run_sha256=arguments["run_sha256"],
+        started=started,
+        finished=now(),
+        arguments=arguments,
+        sizes=work.sizes.as_plain(),
+        singles_dtype="float64" if work.double else str(work.opened.dtype).removeprefix("torch."),
+        noise_floor=plain(floor),
+        fidelity=[_fidelity(whole, None), *layers],
+        fidelity_free=_fidelity(verdicts.fidelity(weights, floor, change="change_free", seed=seed), None)
+        if free
+        else None,
+        matrices=[
+            MatrixRecord(
+                band=band,
+                share=share,
+                criterion=criterion,
+                damage=plain(damages.by_domain(damages.matrix(band, share, criterion)).tolist()),
+            )
+            for band in damages.bands
+            for share in damages.shares
+            for criterion in sets["criterion"].unique()
+        ],
+        part_correlations={
+            kind: {
+                name: _interval(interval)
+                for name, interval in verdicts.part_correlations(parts, kind, profile.domains, seed=seed).items()
+            }
+            for kind in kinds
+        },
+        breaking=[BreakingRecord(**plain(row)) for row in verdicts.breaking(sets, parts).to_dict("records")],
+        verdicts=[VerdictRecord(**plain(dataclasses.asdict(verdict))) for verdict in found],
+        timings=timings,
+        warnings=[],
+    )
+
+
+def _interval(interval: Interval) -> IntervalRecord:
+    return IntervalRecord(**plain(dataclasses.asdict(interval)))
+
+
+def _fidelity(found: verdicts.Fidelity, layer: int | None) -> FidelityRecord:
+    return FidelityRecord(layer=layer, **plain(dataclasses.asdict(found)))
