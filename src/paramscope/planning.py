@@ -22,6 +22,7 @@ from paramscope.engine.reduction import Reduction
 from paramscope.errors import UsageError
 from paramscope.models.blocks import Block, Structure, find_structure, guess_structure, unmeasured_weights
 from paramscope.models.open import LocatedModel, OpenModel, adopt, choose_device, load, locate, max_positions, sketch
+from paramscope.models.quantised import quantised
 from paramscope.models.running import vocabulary
 from paramscope.settings import Settings
 from paramscope.wording import told_bytes
@@ -219,6 +220,11 @@ def _stays_on_disk(located: LocatedModel, settings: Settings, place: Callable[[]
     if located.files.gguf:
         if settings.weights == "streamed":
             raise UsageError("--weights streamed is for safetensors; weights of a .gguf file are kept in memory")
+        return False
+    method = quantised(located.config)
+    if method:
+        if settings.weights == "streamed":
+            raise UsageError(f"--weights streamed is for plain weights; those quantised by {method} are kept in memory")
         return False
     if settings.weights != "auto":
         return settings.weights == "streamed"

@@ -16,6 +16,7 @@ from torch import nn
 from paramscope.errors import UsageError
 from paramscope.models.files import ModelFiles, locate_model
 from paramscope.models.fingerprint import hash_file, hash_weights
+from paramscope.models.quantised import dequantising
 from paramscope.models.running import evaluation_mode
 from paramscope.models.streaming import StreamedWeights, offloading, take_over
 from paramscope.models.weights import refuse_not_finite
@@ -306,6 +307,7 @@ def _load_weights(
             output_loading_info=True,
             **offloading,
             **_gguf_argument(located.files),
+            **dequantising(located.config, located.name),
         )
     model, info = cast(tuple[nn.Module, dict[str, Any]], loaded)
     missing = sorted(info["missing_keys"])
