@@ -81,6 +81,7 @@ class Plan:
             self.opened.dtype,
             keep=self.keep,
             streamed=self.streamed,
+            steps=self.settings.path_steps,
         )
 
     @property
@@ -225,6 +226,10 @@ def _stays_on_disk(located: LocatedModel, settings: Settings, place: Callable[[]
     if method:
         if settings.weights == "streamed":
             raise UsageError(f"--weights streamed is for plain weights; those quantised by {method} are kept in memory")
+        return False
+    if settings.path_steps:
+        if settings.weights == "streamed":
+            raise UsageError("--activation integrated runs every block many times; keep the weights in memory")
         return False
     if settings.weights != "auto":
         return settings.weights == "streamed"

@@ -141,6 +141,7 @@ def _measure(plan: Plan, team: Team | None, checkpoint: Checkpoint | None, progr
             checkpoint=checkpoint,
             save_scores=plan.settings.save_scores,
             keep=plan.keep,
+            steps=plan.settings.path_steps,
             progress=progress,
             team=team,
         )

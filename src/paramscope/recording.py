@@ -104,6 +104,7 @@ def make_manifest(
         ),
         domains=records,
         objective=plan.settings.objective,
+        completeness=[layer.completeness for layer in measured.layers] if plan.settings.path_steps else None,
         seed=plan.settings.seed,
         groups=GROUPS,
         thresholds=Thresholds(

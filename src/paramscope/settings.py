@@ -11,6 +11,7 @@ from paramscope.errors import UsageError
 
 OBJECTIVE_NAMES = ("max-logit", "target-logprob", "mean-logprob", "logit-difference")
 RESIDENCY_NAMES = ("auto", "resident", "streamed")
+ACTIVATION_NAMES = ("first-order", "integrated")
 DTYPE_NAMES = ("auto", "float64", "float32", "bfloat16")
 
 
@@ -26,6 +27,9 @@ class Settings:
         samples: drawn of each domain.
         max_tokens: longest input; longer texts are cut.
         objective: D, one of ``OBJECTIVE_NAMES``.
+        activation: ``first-order``, or ``integrated`` along the path on which a block's weights go to zero together:
+            about ``steps * layers / 2`` times as dear.
+        steps: of that path.
         dtype: that the model runs in, one of ``DTYPE_NAMES``; ``auto`` is float32 on the CPU and the model's own on a
             GPU.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
@@ -45,6 +49,8 @@ class Settings:
     samples: int = 64
     max_tokens: int = 256
     objective: str = "max-logit"
+    activation: str = "first-order"
+    steps: int = 8
     dtype: str = "auto"
     device: str = "auto"
     batch_size: int | None = None
@@ -64,6 +70,7 @@ class Settings:
             ("max_memory", 1),
             ("seed", 0),
             ("held_out", 0),
+            ("steps", 1),
         ):
             value = getattr(self, name)
             if value is None and name in ("batch_size", "max_memory"):
@@ -76,9 +83,19 @@ class Settings:
             raise UsageError(f"--pairs {self.pairs!r} is out of range; give all, or a whole number of at least 0")
         if self.threshold is not None and not is_positive(self.threshold):
             raise UsageError(f"--threshold {self.threshold!r} is no positive number; give one such as 2e-5")
-        for name, known in (("objective", OBJECTIVE_NAMES), ("dtype", DTYPE_NAMES), ("weights", RESIDENCY_NAMES)):
+        for name, known in (
+            ("objective", OBJECTIVE_NAMES),
+            ("activation", ACTIVATION_NAMES),
+            ("dtype", DTYPE_NAMES),
+            ("weights", RESIDENCY_NAMES),
+        ):
             if getattr(self, name) not in known:
                 raise UsageError(f"{_flag(name)} {getattr(self, name)!r} is unknown; give one of {', '.join(known)}")
+
+    @property
+    def path_steps(self) -> int:
+        """Steps of the path that the activation is integrated along; 0 for first order."""
+        return self.steps if self.activation == "integrated" else 0
 
     def as_arguments(self) -> dict[str, Any]:
         """As JSON values, for the manifest: what the result depends on."""

@@ -48,7 +48,7 @@ from paramscope.result.verification import (
     plain,
     read_verification,
 )
-from paramscope.settings import is_positive
+from paramscope.settings import Settings, is_positive
 
 Progress = Callable[[str, int, int], object]
 """Told of a stage, steps more that are done in it, and steps that it has."""
@@ -77,6 +77,8 @@ def verify(
     *,
     budget: float | None = None,
     seed: int = 0,
+    activation: str = "first-order",
+    steps: int = 8,
     device: str = "auto",
     overwrite: bool = False,
     progress: Progress = lambda *_: None,
@@ -89,6 +91,8 @@ def verify(
         model: that it was made of; None opens the one that the run names.
         budget: seconds that the checks may take, about; None takes no longer than the profile itself.
         seed: of all draws.
+        activation: ``integrated`` also tries the path-integrated activation on single weights, see ``Settings``.
+        steps: of its path.
         device: for a model that is opened, see ``Settings``.
         overwrite: replace checks that are there.
         progress: told how far the checks are.
@@ -105,13 +109,14 @@ def verify(
     profile = profile if isinstance(profile, Profile) else Profile.load(os.fspath(profile))
     timings = profile.manifest.timings
     budget = budget or timings.get("measuring", 60.0) + timings.get("self_check", 0.0) + timings.get("opening", 0.0)
-    arguments = {"budget": budget, "seed": seed, "run_sha256": _digest(profile, run)}
+    path = Settings(activation=activation, steps=steps).path_steps
+    arguments = {"budget": budget, "seed": seed, "steps": path, "run_sha256": _digest(profile, run)}
     if run is not None and not overwrite:
         there = read_verification(run)
         if there:
             check_same(run, there.arguments, arguments)
             return _read_back(run, there)
-    work = _Work.begin(profile, model, device, budget, seed, progress)
+    work = _Work.begin(profile, model, device, budget, seed, path, progress)
     stages = Stages(run, arguments, overwrite=overwrite)
     with contextlib.closing(stages):
         return _verify(work, stages, arguments)
@@ -140,6 +145,7 @@ class _Work:
     sizes: Sizes
     double: bool
     seed: int
+    steps: int
     progress: Progress
     seconds: float
 
@@ -151,6 +157,7 @@ class _Work:
         device: str,
         budget: float,
         seed: int,
+        steps: int,
         progress: Progress,
     ) -> _Work:
         """Open the model and plan the sizes."""
@@ -169,7 +176,7 @@ class _Work:
             double=double,
         )
         seconds = time.perf_counter() - started
-        return cls(profile, opened, structure, samples, kept_apart, sizes, double, seed, progress, seconds)
+        return cls(profile, opened, structure, samples, kept_apart, sizes, double, seed, steps, progress, seconds)
 
     @property
     def bands(self) -> dict[str, list[int]]:
@@ -276,6 +283,7 @@ def _singles(work: _Work) -> pd.DataFrame:
             objective,
             texts,
             cells=work.sizes.cells,
+            steps=work.steps,
             seed=work.seed,
             progress=lambda steps: work.progress("single weights", steps, total),
         )
@@ -343,6 +351,9 @@ def summarise(
         fidelity=[_fidelity(whole, None), *layers],
         fidelity_free=_fidelity(verdicts.fidelity(weights, floor, change="change_free", seed=seed), None)
         if free
+        else None,
+        fidelity_integrated=_fidelity(verdicts.fidelity(weights, floor, estimate="integrated", seed=seed), None)
+        if work.steps
         else None,
         matrices=[
             MatrixRecord(

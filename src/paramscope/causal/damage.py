@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from paramscope.causal.replay import Replay
 from paramscope.causal.zeroing import Cut, zeroed
 from paramscope.engine.batches import plan_batches
 from paramscope.engine.layout import TOKENS_PER_BATCH, logit_rows
 from paramscope.engine.objectives import Reading
+from paramscope.engine.replay import Replay
 from paramscope.models.blocks import Block, Structure
 from paramscope.models.running import vocabulary
 

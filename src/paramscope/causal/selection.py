@@ -79,7 +79,7 @@ def score_layers(
         paired=[],
     )
     with layer_major_pass(opened.model, blocks, batches, objective) as run:
-        for _ in run.schedule.forward(len(blocks)):
+        for _ in run.forward(len(blocks)):
             pass
         run.head()
         for layer in range(len(blocks) - 1, -1, -1):

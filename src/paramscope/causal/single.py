@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ import pandas as pd
 import torch
 from torch import nn
 
-from paramscope.causal.replay import Replay, SingleCut
 from paramscope.causal.zeroing import Cut, zeroed
 from paramscope.engine.batches import MicroBatch
 from paramscope.engine.forward import layer_major_pass
+from paramscope.engine.integrated import integrated_pass
 from paramscope.engine.kernels.plain import gradient_tile
 from paramscope.engine.layout import TOKENS_PER_BATCH
 from paramscope.engine.objectives import Objective, Reading
+from paramscope.engine.replay import Replay, SingleCut
 from paramscope.models.blocks import Block
 from paramscope.models.running import evaluation_mode
 from paramscope.models.weights import LinearWeight
@@ -39,6 +41,8 @@ class Drawn:
         stratum: 0 for the largest activations of its module.
         share: how many weights it stands for.
         estimate: of the change of D when it is zeroed: minus w dD/dw. Its size is the activation.
+        integrated: the same with dD/dw averaged along the path on which the block's weights go to zero; NaN where that
+            was not asked for.
     """
 
     layer: int
@@ -46,6 +50,7 @@ class Drawn:
     stratum: int
     share: float
     estimate: float
+    integrated: float = math.nan
 
 
 def check_singles(
@@ -55,6 +60,7 @@ def check_singles(
     texts: Sequence[tuple[str, int, Reading]],
     *,
     cells: int,
+    steps: int,
     seed: int,
     progress: Callable[[int], object] = lambda _: None,
 ) -> pd.DataFrame:
@@ -66,18 +72,21 @@ def check_singles(
         objective: D.
         texts: domain, number and reading of each text to try the weights on.
         cells: pairs of layer and module of which a weight is drawn, for each text.
+        steps: of the path of the integrated activation; 0 leaves that out.
         seed: of the draw.
         progress: told how many weights more are done.
 
     Returns:
-        A row a weight and text: domain, sample, layer, module, row, column, stratum, share, estimate, change (with the
-        objective's token fixed), change_free (with the largest logit free to be another token's), noise (by how much
-        two opposite changes of the block's outputs, too small to matter, failed to cancel in the same forward).
+        A row a weight and text: domain, sample, layer, module, row, column, stratum, share, estimate, integrated, change
+        (with the objective's token fixed), change_free (with the largest logit free to be another token's), noise (by
+        how much two opposite changes of the block's outputs, too small to matter, failed to cancel in that forward).
     """
     rng = np.random.default_rng(seed)
     rows: list[dict[str, object]] = []
     for domain, number, reading in texts:
         drawn = draw_weights(model, blocks, objective, reading, cells, rng)
+        if steps:
+            drawn = integrate(model, blocks, objective, reading, drawn, steps)
         with evaluation_mode(model):
             trial = _Trial(model, blocks, objective, reading)
             for layer in sorted({one.layer for one in drawn}):
@@ -94,6 +103,7 @@ def check_singles(
                             "stratum": one.stratum,
                             "share": one.share,
                             "estimate": one.estimate,
+                            "integrated": one.integrated,
                             "change": change,
                             "change_free": free,
                             "noise": noise,
@@ -130,7 +140,7 @@ def draw_weights(
     chosen = _cells(blocks, cells, rng)
     found: list[Drawn] = []
     with layer_major_pass(model, blocks, [MicroBatch((reading,), 0)], objective) as run:
-        for _ in run.schedule.forward(len(blocks)):
+        for _ in run.forward(len(blocks)):
             pass
         run.head()
         for layer in range(len(blocks) - 1, -1, -1):
@@ -142,7 +152,45 @@ def draw_weights(
                 drawn = _draw(layer, weight, _changes(weight, maps), rng)
                 # A cell stands for the modules of its layer, and its layer for those that have none.
                 standing = len(blocks[layer].weights) / len(here) * len(blocks) / len(chosen)
-                found += [Drawn(one.layer, one.cut, one.stratum, one.share * standing, one.estimate) for one in drawn]
+                found += [dataclasses.replace(one, share=one.share * standing) for one in drawn]
+    return found
+
+
+def integrate(
+    model: nn.Module,
+    blocks: Sequence[Block],
+    objective: Objective,
+    reading: Reading,
+    drawn: Sequence[Drawn],
+    steps: int,
+) -> list[Drawn]:
+    """Add the path-integrated estimates.
+
+    Args:
+        model: as for ``draw_weights``.
+        blocks: of the model.
+        objective: D.
+        reading: of the text that the weights were drawn for.
+        drawn: the weights.
+        steps: of the path.
+
+    Returns:
+        The same weights, layer by layer.
+    """
+    found: list[Drawn] = []
+    with integrated_pass(model, blocks, [MicroBatch((reading,), 0)], objective, steps) as run:
+        for _ in run.forward(len(blocks)):
+            pass
+        for layer in sorted({one.layer for one in drawn}):
+            captured = run.backward(layer)
+            for one in drawn:
+                if one.layer == layer:
+                    weight = one.cut.weight
+                    place, row = divmod(one.cut.row, weight.rows // weight.stack)
+                    inputs, gradients = captured[weight.name][place][0]
+                    gradient = float((inputs[0, :, one.cut.column].double() * gradients[0, :, row].double()).sum())
+                    value = float(weight.matrices[place, row, one.cut.column])
+                    found.append(dataclasses.replace(one, integrated=-value * gradient))
     return found
 
 
@@ -225,9 +273,7 @@ class _Trial:
 
     def _differences(self, logits: torch.Tensor) -> tuple[list[float], list[float]]:
         free, _ = self._objective.evaluate(logits, [self._reading] * len(logits))
-        fixed = free
-        if self._objective.name == "max-logit":
-            fixed = logits[:, 0].gather(1, self._token.expand(len(logits))[:, None])[:, 0]
+        fixed = self._objective.at(logits, [self._reading] * len(logits), self._token.expand(len(logits)))
         return (fixed - self._value).double().tolist(), (free - self._value).double().tolist()
 
 

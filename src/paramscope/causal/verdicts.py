@@ -135,23 +135,26 @@ class Fidelity:
     sign: Interval
 
 
-def fidelity(weights: pd.DataFrame, floor: float, *, change: str = "change", seed: int = 0) -> Fidelity:
+def fidelity(
+    weights: pd.DataFrame, floor: float, *, estimate: str = "estimate", change: str = "change", seed: int = 0
+) -> Fidelity:
     """Compare first order with the true changes.
 
     Args:
         weights: from ``causal.single.check_singles``, or some rows of it.
         floor: activation below which nothing is claimed.
+        estimate: column of the estimate, ``estimate`` or ``integrated``.
         change: column of the true change, ``change`` or ``change_free``.
         seed: of the bootstrap over weights, within strata.
 
     Returns:
         The comparison.
     """
-    size = weights["estimate"].abs()
+    size = weights[estimate].abs()
     used = weights[size > floor]
     share = used["share"].to_numpy(float)
-    estimate, true = used["estimate"].to_numpy(float), used[change].to_numpy(float)
-    activation, changed = np.abs(estimate), np.abs(true)
+    told_change, true = used[estimate].to_numpy(float), used[change].to_numpy(float)
+    activation, changed = np.abs(told_change), np.abs(true)
     groups = used["stratum"].to_numpy(np.int64)
     # A weight may make no difference at all; its logarithm is that of the smallest number instead.
     positive = np.maximum(changed, np.finfo(float).tiny)
@@ -177,7 +180,7 @@ def fidelity(weights: pd.DataFrame, floor: float, *, change: str = "change", see
         median_ratio=told(quantile(0.5)),
         high_ratio=told(quantile(0.95)),
         worst_ratio=told(worst),
-        sign=told(lambda i: float(np.average(estimate[i] * true[i] > 0, weights=share[i])) if len(i) else math.nan),
+        sign=told(lambda i: float(np.average(told_change[i] * true[i] > 0, weights=share[i])) if len(i) else math.nan),
     )
 
 

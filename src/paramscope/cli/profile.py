@@ -13,7 +13,7 @@ from paramscope.cli.common import PositiveNumber, console, inert, output_options
 from paramscope.cli.talk import plan_document, progress_bar, silence_libraries, tell_plan
 from paramscope.errors import PeerError, UsageError
 from paramscope.launch import talks
-from paramscope.settings import DTYPE_NAMES, OBJECTIVE_NAMES, RESIDENCY_NAMES, Settings
+from paramscope.settings import ACTIVATION_NAMES, DTYPE_NAMES, OBJECTIVE_NAMES, RESIDENCY_NAMES, Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,6 +34,14 @@ if TYPE_CHECKING:
 @click.option("--samples", type=int, default=64, show_default=True, help="Samples drawn of each domain.")
 @click.option("--max-tokens", type=int, default=256, show_default=True, help="Longer texts are cut.")
 @click.option("--objective", type=click.Choice(OBJECTIVE_NAMES), default="max-logit", show_default=True)
+@click.option(
+    "--activation",
+    type=click.Choice(ACTIVATION_NAMES),
+    default="first-order",
+    show_default=True,
+    help="integrated: along the path to zero; far dearer.",
+)
+@click.option("--steps", type=int, default=8, show_default=True, help="Steps of that path.")
 @click.option("--dtype", type=click.Choice(DTYPE_NAMES), default="auto", show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--batch-size", default="auto", show_default=True, help="Samples that go through the model together.")

@@ -13,6 +13,7 @@ import click
 from paramscope.cli.common import console, inert, output_options, print_json, print_verdicts
 from paramscope.cli.talk import silence_libraries
 from paramscope.errors import UsageError
+from paramscope.settings import ACTIVATION_NAMES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +30,8 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
     "--budget", metavar="TIME", help="About how long it may take, such as 5m; as long as the profile if left out."
 )
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--activation", type=click.Choice(ACTIVATION_NAMES), default="first-order", show_default=True)
+@click.option("--steps", type=int, default=8, show_default=True, help="Of the path of --activation integrated.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--overwrite", is_flag=True, help="Replace checks that are there.")
 @click.option("--strict", is_flag=True, help="Exit code 3 when a claim is not supported.")
@@ -38,6 +41,8 @@ def command(
     model: str | None,
     budget: str | None,
     seed: int,
+    activation: str,
+    steps: int,
     device: str,
     overwrite: bool,
     strict: bool,
@@ -58,7 +63,17 @@ def command(
     from paramscope.verifying import verify
 
     with _progress_bar(talk) as progress:
-        checks = verify(run, model, budget=seconds, seed=seed, device=device, overwrite=overwrite, progress=progress)
+        checks = verify(
+            run,
+            model,
+            budget=seconds,
+            seed=seed,
+            activation=activation,
+            steps=steps,
+            device=device,
+            overwrite=overwrite,
+            progress=progress,
+        )
     talk.print(f"checked: {inert(run)} (in {checks.result.timings['checking']:.0f} s)")
     if as_json:
         print_json(checks.result.model_dump(mode="json"))

@@ -64,6 +64,7 @@ def estimate_cost(
     *,
     keep: int,
     streamed: bool,
+    steps: int = 0,
 ) -> CostEstimate:
     """Estimate the cost of a run; takes about half a second.
 
@@ -74,6 +75,7 @@ def estimate_cost(
         dtype: that the model runs in.
         keep: how many of the last blocks keep the graph of their first run.
         streamed: whether weights are read from the disk in each pass.
+        steps: of the path that the activation is integrated along, 0 for first order.
 
     Returns:
         The estimate.
@@ -82,17 +84,20 @@ def estimate_cost(
     again = sum(block.parameters for block in blocks[: len(blocks) - keep])
     tokens = sum(len(batch.readings) * batch.length for batch in batches)
     stored = sum(p.numel() for block in blocks for p in block.module.parameters()) * dtype.itemsize
-    passes = 2.0 * tokens * (2 * weights + again)
+    sizes = [block.parameters for block in blocks]
+    # Of each block, all that follows it: forward and backward at every step, and forward without it.
+    path = (2 * steps + 1) * sum(sum(sizes[k:]) for k in range(len(sizes)))
+    passes = 2.0 * tokens * (weights + path if steps else 2 * weights + again)
     typical = max((weight for block in blocks for weight in block.weights), key=lambda weight: weight.size)
     rate = _product_rate(typical, max(1, tokens // len(batches)), dtype, plan.device)
     seconds = {
         "passes": passes / rate * _BESIDE_PRODUCTS,
-        "reductions": weights * _seconds_a_weight(typical, max(1, tokens // plan.samples), dtype, plan),
+        "reductions": weights * _seconds_a_weight(typical, max(1, max(steps, 1) * tokens // plan.samples), dtype, plan),
         "disk": 2 * stored / DISK if streamed else 0.0,
     }
     return CostEstimate(
         passes=passes,
-        products=2.0 * tokens * weights,
+        products=2.0 * tokens * weights * max(steps, 1),
         pairs=float(plan.pairs) ** 2 * weights,
         disk=2 * stored if streamed else 0,
         seconds=seconds,

@@ -62,6 +62,7 @@ def estimate_memory(
     process: int,
     *,
     streamed: bool = False,
+    steps: int = 0,
 ) -> MemoryEstimate:
     """Estimate the peak memory of a run that keeps no graph.
 
@@ -72,6 +73,8 @@ def estimate_memory(
         plan: how they are put together.
         process: bytes in use before the model.
         streamed: whether the blocks' weights stay on the disk.
+        steps: of the path that the activation is integrated along: then captures are those of every step, and a
+            micro-batch's graph goes from its block to the end.
 
     Returns:
         The parts of the peak.
@@ -82,12 +85,13 @@ def estimate_memory(
     widths = max(map(_widths, blocks))
     deepest = max(weight.columns for block in blocks for weight in block.weights)
     hidden = next(weight for block in blocks for weight in block.weights).columns
+    graphs = len(blocks) if steps else 1
     tile = max(plan.largest_tile, 8 * plan.samples * deepest * plan.dtype.itemsize)
     return MemoryEstimate(
         process=process + LIBRARIES,
         weights=weight_bytes(model, blocks, streamed=streamed),
         between_blocks=tokens * hidden * element * (len(blocks) + 2),
-        block=int((tokens * _CAPTURES + largest * 2 * _GRAPH) * widths * element),
+        block=int((tokens * _CAPTURES * max(steps, 1) + largest * 2 * _GRAPH * graphs) * widths * element),
         tiles=2 * tile + len(blocks) * plan.pairs**2 * 8,
     )
 

@@ -40,6 +40,18 @@ class Pass:
     _at_hand: list[torch.Tensor] = field(default_factory=list)
     _records: dict[tuple[int, int], Captured] = field(default_factory=dict)
 
+    def forward(self, stop: int) -> Iterator[int]:
+        """See ``LayerMajor.forward``."""
+        return self.schedule.forward(stop)
+
+    def gradients(self) -> dict[str, torch.Tensor]:
+        """See ``LayerMajor.gradients``."""
+        return self.schedule.gradients()
+
+    def restore_gradients(self, gradients: dict[str, torch.Tensor]) -> None:
+        """See ``LayerMajor.restore_gradients``."""
+        self.schedule.restore_gradients(gradients)
+
     def head(self) -> None:
         """Run the head and its backward for all micro-batches."""
         device = next(self.blocks[0].module.parameters()).device

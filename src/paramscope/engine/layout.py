@@ -91,7 +91,16 @@ def lay_out(
         device=opened.device,
         paired=_paired(domains, readings, settings.pairs),
     )
-    return fit(opened.model, structure.blocks, batch, reduction, in_use, settings.max_memory, streamed=streamed)
+    return fit(
+        opened.model,
+        structure.blocks,
+        batch,
+        reduction,
+        in_use,
+        settings.max_memory,
+        streamed=streamed,
+        steps=settings.path_steps,
+    )
 
 
 def _paired(domains: Sequence[Domain], readings: Sequence[Reading], pairs: int | str | None) -> list[int] | None:
@@ -134,6 +143,7 @@ def fit(
     limit: int | None,
     *,
     streamed: bool = False,
+    steps: int = 0,
 ) -> Layout:
     """Lay out a run: the largest micro-batches and tiles that fit, then as many kept graphs as there is room for.
 
@@ -145,6 +155,7 @@ def fit(
         process: bytes in use before the model.
         limit: of the whole process; None plans with the usual sizes and ``KEPT_GRAPHS``.
         streamed: whether the blocks' weights stay on the disk; then no graph is kept, for it would hold them.
+        steps: of the path that the activation is integrated along; then none is kept either.
 
     Returns:
         The layout.
@@ -155,11 +166,11 @@ def fit(
     for tokens, tile in zip(_BATCHES, _TILES, strict=True):
         batches, order = batch(tokens=tokens)
         tried = dataclasses.replace(reduction, order=order, tile_bytes=tile)
-        memory = estimate_memory(model, blocks, batches, tried, process, streamed=streamed)
+        memory = estimate_memory(model, blocks, batches, tried, process, streamed=streamed, steps=steps)
         if limit is None or memory.total <= limit:
             room = KEPT_GRAPHS if limit is None else limit - memory.total
             each = graph_bytes(blocks, batches)
-            keep = 0 if streamed else min(len(blocks), room // each)
+            keep = 0 if streamed or steps else min(len(blocks), room // each)
             return Layout(batches, tried, keep, streamed, dataclasses.replace(memory, graphs=keep * each))
     parts = memory.parts
     raise UsageError(

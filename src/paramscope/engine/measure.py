@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +20,7 @@ from paramscope.engine.batches import MicroBatch
 from paramscope.engine.distributed import Team, out_of_memory
 from paramscope.engine.estimate import memory_in_use
 from paramscope.engine.forward import Pass, layer_major_pass
+from paramscope.engine.integrated import IntegratedPass, completeness, integrated_pass
 from paramscope.engine.objectives import Objective
 from paramscope.engine.reduce import reduce_layer
 from paramscope.engine.reduction import Reduction
@@ -74,6 +77,7 @@ def measure(
     checkpoint: Checkpoint | None = None,
     save_scores: bool = False,
     keep: int = 0,
+    steps: int = 0,
     progress: Progress | None = None,
     team: Team | None = None,
 ) -> Measured:
@@ -88,6 +92,7 @@ def measure(
         checkpoint: keeps each finished layer, so that an interrupted run can go on; None keeps nothing on disk.
         save_scores: also write every layer's mean activations (needs a checkpoint).
         keep: how many of the last blocks keep the graph of their first run.
+        steps: of the path that the activation is integrated along; 0 for first order.
         progress: told after each block.
         team: the processes that measure together; all of them call this with the same plan, the first one with the
             checkpoint.
@@ -99,7 +104,7 @@ def measure(
         Exception: what the model raised; of memory only where there is not enough for one sample at a time.
     """
     tell = progress or (lambda *_: None)
-    work = _Work(opened, blocks, list(batches), objective, plan, checkpoint, save_scores, keep, team or Team())
+    work = _Work(opened, blocks, list(batches), objective, plan, checkpoint, save_scores, keep, steps, team or Team())
     while True:
         try:
             _measure(work, tell)
@@ -134,6 +139,7 @@ class _Work:
     checkpoint: Checkpoint | None
     save_scores: bool
     keep: int
+    steps: int
     team: Team
     values: list[float] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
@@ -163,14 +169,12 @@ def _measure(work: _Work, tell: Callable[[str, int], object]) -> None:
     blocks, batches, team = work.blocks, work.batches, work.team
     clock, memory = _Clock(work.seconds), _Memory()
     mine = team.share([len(batch.readings) * batch.length for batch in batches])
-    with layer_major_pass(
-        work.opened.model, blocks, batches[mine], work.objective, keep=work.keep, weights=work.opened.weights
-    ) as run:
+    with _pass(work, mine) as run:
         state: dict[str, torch.Tensor] = {}
         done, same, saving = team.exchange(team.attempt(lambda: _begin(work, state)))[0]
         memory.give_back()
         stop = len(blocks) - done if same else len(blocks)
-        passing = run.schedule.forward(stop)
+        passing = run.forward(stop)
         for _ in range(stop):
             team.attempt(lambda: next(passing))
             if not work.keep:  # kept graphs grow on purpose
@@ -191,6 +195,9 @@ def _measure(work: _Work, tell: Callable[[str, int], object]) -> None:
             if layer < len(blocks) - done:
                 scores: dict[str, torch.Tensor] | None = {} if work.save_scores else None
                 result = reduce_layer(layer, blocks[layer].weights, captured, work.plan, scores, team)
+                if isinstance(run, IntegratedPass):
+                    gaps = np.sum(team.exchange(run.gaps[layer]), axis=0)
+                    result = dataclasses.replace(result, completeness=completeness(*gaps.tolist()))
                 waiting = team.to_first(_gradients(run, mine.start)) if saving else {}
                 team.attempt(functools.partial(_keep_result, work, result, scores, waiting))
             del captured
@@ -198,6 +205,14 @@ def _measure(work: _Work, tell: Callable[[str, int], object]) -> None:
                 memory.give_back()
             clock.charge("reductions")
             tell("backward", len(batches))
+
+
+def _pass(work: _Work, mine: slice) -> AbstractContextManager[Pass | IntegratedPass]:
+    """The pass over this process's micro-batches."""
+    model, blocks, batches = work.opened.model, work.blocks, work.batches[mine]
+    if work.steps:
+        return integrated_pass(model, blocks, batches, work.objective, work.steps)
+    return layer_major_pass(model, blocks, batches, work.objective, keep=work.keep, weights=work.opened.weights)
 
 
 def _begin(work: _Work, state: dict[str, torch.Tensor]) -> tuple[int, bool, bool]:
@@ -254,7 +269,7 @@ class _Clock:
         self._last = now
 
 
-def _gradients(run: Pass, first: int) -> dict[str, torch.Tensor]:
+def _gradients(run: Pass | IntegratedPass, first: int) -> dict[str, torch.Tensor]:
     """What the layers not yet run backward still need, by micro-batch counted over all processes.
 
     Args:
@@ -262,7 +277,7 @@ def _gradients(run: Pass, first: int) -> dict[str, torch.Tensor]:
         first: number of its first micro-batch.
     """
     gradients = {}
-    for name, gradient in run.schedule.gradients().items():
+    for name, gradient in run.gradients().items():
         place, _, rest = name.partition(".")
         gradients[f"gradient.{int(place) + first}.{rest}"] = gradient
     return gradients
@@ -293,7 +308,7 @@ def _keep_result(
     work.results[result.layer] = result
 
 
-def _restore(work: _Work, run: Pass, state: dict[str, torch.Tensor], first: int) -> None:
+def _restore(work: _Work, run: Pass | IntegratedPass, state: dict[str, torch.Tensor], first: int) -> None:
     """Put back what ``_keep_result`` kept, of the micro-batches from ``first`` on that are this process's."""
     work.values, work.tokens = state["values"].tolist(), state["tokens"].tolist()
     gradients = {}
@@ -302,7 +317,7 @@ def _restore(work: _Work, run: Pass, state: dict[str, torch.Tensor], first: int)
         place, _, rest = rest.partition(".")
         if kind == "gradient" and first <= int(place) < first + len(run.batches):
             gradients[f"{int(place) - first}.{rest}"] = gradient
-    run.schedule.restore_gradients(gradients)
+    run.restore_gradients(gradients)
 
 
 def _save_scores(folder: Path, layer: int, scores: dict[str, torch.Tensor]) -> None:

@@ -53,6 +53,21 @@ class Objective:
     read: Callable[[Sample], Reading]
     evaluate: Callable[[torch.Tensor, Sequence[Reading]], tuple[torch.Tensor, torch.Tensor]]
 
+    def at(self, logits: torch.Tensor, readings: Sequence[Reading], tokens: torch.Tensor) -> torch.Tensor:
+        """D ``[B]`` with the token that it looks at fixed, though another may be the largest now.
+
+        Args:
+            logits: ``[B, K, V]``.
+            readings: as in ``evaluate``.
+            tokens: ``[B]``, as ``evaluate`` told them of the unchanged model.
+
+        Returns:
+            The values.
+        """
+        if self.name == "max-logit":
+            return logits[:, 0].gather(1, tokens[:, None])[:, 0]
+        return self.evaluate(logits, readings)[0]
+
 
 def _last_position(sample: Sample) -> Reading:
     return Reading(sample.token_ids, (len(sample.token_ids) - 1,))

@@ -113,7 +113,7 @@ def _engine_captures(
     """The first reading's inputs and gradients, by full name of the weight and map of its stack."""
     kept: dict[str, list[Pair]] = {}
     with layer_major_pass(model, blocks, [MicroBatch(tuple(readings), 0)], objective, weights=weights) as run:
-        for _ in run.schedule.forward(len(blocks)):
+        for _ in run.forward(len(blocks)):
             pass
         run.head()
         for layer in range(len(blocks) - 1, -1, -1):

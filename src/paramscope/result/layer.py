@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,15 +75,17 @@ class LayerResult:
         layer: counted from the input.
         gram: ``[N, N]`` inner products of the samples' activations over all counted weights, in the samples' order.
         modules: in the order of the block.
+        completeness: error of a path-integrated activation, see ``engine.integrated``; NaN for first order.
     """
 
     layer: int
     gram: NDArray[np.float64]
     modules: tuple[ModuleResult, ...]
+    completeness: float = math.nan
 
     def to_arrays(self) -> tuple[dict[str, NDArray[Any]], list[dict[str, Any]]]:
         """Flat arrays and the plain values beside them, for a checkpoint."""
-        arrays: dict[str, NDArray[Any]] = {"gram": self.gram}
+        arrays: dict[str, NDArray[Any]] = {"gram": self.gram, "completeness": np.array(self.completeness)}
         plain = []
         for place, module in enumerate(self.modules):
             arrays |= {f"{place}/{field}": np.ascontiguousarray(getattr(module, field)) for field in _ARRAYS}
@@ -96,4 +99,4 @@ class LayerResult:
         for place, values in enumerate(plain):
             fields: dict[str, Any] = {field: arrays[f"{place}/{field}"] for field in _ARRAYS}
             modules.append(ModuleResult(**values, **fields))
-        return cls(layer, arrays["gram"], tuple(modules))
+        return cls(layer, arrays["gram"], tuple(modules), float(arrays["completeness"]))

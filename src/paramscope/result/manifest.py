@@ -100,6 +100,9 @@ class Manifest(_Record):
     model: ModelRecord
     domains: list[DomainRecord]
     objective: str
+    completeness: list[float] | None = Field(
+        default=None, description="error of the path-integrated activation by layer; null for first order"
+    )
     seed: int
     groups: int
     thresholds: Thresholds

@@ -96,6 +96,7 @@ class Verification(_Record):
     noise_floor: float | None
     fidelity: list[FidelityRecord]
     fidelity_free: FidelityRecord | None
+    fidelity_integrated: FidelityRecord | None = None
     matrices: list[MatrixRecord]
     part_correlations: dict[str, dict[str, IntervalRecord]]
     breaking: list[BreakingRecord]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,6 +149,25 @@ class Replay:
 
         return self._run(block, variants)
 
+    def with_gradients(self, layer: int, watch: AbstractContextManager[object]) -> torch.Tensor:
+        """Run the model as it is now from one block on, with a graph.
+
+        Args:
+            layer: number of the first block that is computed.
+            watch: entered around that block's run, to capture what goes through it.
+
+        Returns:
+            Logits ``[B, K, V]``, to go backward from.
+        """
+
+        def block(number: int, original: Forward, *args: Any, **kwargs: Any) -> Any:
+            if number != layer:
+                return self._again(layer, 1, number, original, *args, **kwargs)
+            with watch:
+                return original(*args, **kwargs)
+
+        return self._run(block, 1, graph=True)
+
     def _again(self, first: int, variants: int, number: int, original: Forward, *args: Any, **kwargs: Any) -> Any:
         if number >= first:
             return original(*args, **kwargs)
@@ -162,11 +181,11 @@ class Replay:
             return tensor
         return tensor.repeat(variants, *[1] * (tensor.dim() - 1))
 
-    def _run(self, block: Callable[..., Any], variants: int) -> torch.Tensor:
+    def _run(self, block: Callable[..., Any], variants: int, *, graph: bool = False) -> torch.Tensor:
         """Run the model with another forward of its blocks: ``block(number, original, *args, **kwargs)``."""
         batch = MicroBatch(self._readings * variants, 0)
         positions = batch.positions(self._device)
-        with torch.no_grad(), _replaced(self._blocks, block), head_at(self._head, lambda: positions):
+        with torch.set_grad_enabled(graph), _replaced(self._blocks, block), head_at(self._head, lambda: positions):
             inputs = batch.model_inputs(self._device, takes_positions=self._takes_positions)
             logits: torch.Tensor = self._model(**inputs).logits
         if self._head is None:
