@@ -77,9 +77,10 @@ def check_singles(
         progress: told how many weights more are done.
 
     Returns:
-        A row a weight and text: domain, sample, layer, module, row, column, stratum, share, estimate, integrated, change
-        (with the objective's token fixed), change_free (with the largest logit free to be another token's), noise (by
-        how much two opposite changes of the block's outputs, too small to matter, failed to cancel in that forward).
+        A row a weight and text: domain, sample, layer, module, row, column, stratum, share, estimate, integrated,
+        change (with the objective's token fixed), change_free (with the largest logit free to be another token's),
+        noise (by how much two opposite changes of the block's outputs, too small to matter, failed to cancel in that
+        forward).
     """
     rng = np.random.default_rng(seed)
     rows: list[dict[str, object]] = []
