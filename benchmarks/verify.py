@@ -95,9 +95,7 @@ def main() -> None:
     model = in_double(load(locate(str(embedded_model()))).model)
     blocks, objective = find_structure(model).blocks, OBJECTIVES["max-logit"]
     generator = torch.Generator().manual_seed(0)
-    print(
-        "| tokens | cheap, s for 1,000 | naive, s for 1,000 | naive / cheap | largest difference | integrated / first order |"
-    )
+    print("| tokens | cheap, s for 1,000 | naive | naive / cheap | largest difference | integrated / first order |")
     print("|---|---|---|---|---|---|")
     with InDouble(), evaluation_mode(model):
         for tokens in options.tokens:

@@ -31,9 +31,9 @@ _LEAST_TEXTS = 4
 """Held-out texts of a domain."""
 
 _SET_PLANS = (
-    SetPlan(("shallow", "middle", "deep"), (1e-5, 1e-3, 1e-2), OWN_CRITERIA, True, 2),
-    SetPlan(("shallow", "middle", "deep"), (1e-3, 1e-2), ("activation", "input-norm", "ratio"), True, 1),
-    SetPlan(("shallow", "deep"), (1e-2,), ("activation", "ratio"), True, 1),
+    SetPlan(("shallow", "middle", "deep"), (1e-5, 1e-3, 1e-2), OWN_CRITERIA, True, 6),
+    SetPlan(("shallow", "middle", "deep"), (1e-3, 1e-2), ("activation", "input-norm", "ratio"), True, 4),
+    SetPlan(("shallow", "deep"), (1e-2,), ("activation", "ratio"), True, 2),
 )
 """From rich to lean."""
 
@@ -92,7 +92,7 @@ def plan_sizes(
     Args:
         profile: of the run.
         blocks: of the model.
-        budget: seconds.
+        budget: seconds, the opening of the model among them.
         held_out: tokens of each held-out text, by domain.
         vocabulary_weights: weights of the head.
         double: whether single weights are tried in float64.
@@ -101,6 +101,8 @@ def plan_sizes(
         The sizes; never less than the least that says anything, whatever the budget.
     """
     domains, layers = profile.manifest.domains, len(blocks)
+    # To open the model comes before.
+    budget = max(budget - profile.manifest.timings.get("opening", 0.0), budget / 2)
     tokens = sum(domain.tokens for domain in domains)
     samples = sum(domain.samples for domain in domains)
     timings = profile.manifest.timings
@@ -113,7 +115,7 @@ def plan_sizes(
     scored = _between(_SCORES * budget / (len(domains) * sample * _BACKWARD), 2, fewest)
 
     trial = sample * (_DOUBLE if double else 1) * 0.6
-    weights = _between(_SINGLES * budget / trial, 2 * layers, 64 * layers)
+    weights = _between(_SINGLES * budget / trial, layers, 64 * layers)
     texts = _between(weights / (2 * layers), 1, samples)
     cells = -(-weights // texts)
 
@@ -132,7 +134,7 @@ def plan_sizes(
 
     part = len(domains) * texts_held * min(cut, longest) * token * (0.5 + head)
     left = max(1 - _SCORES - _SINGLES - _SETS, 0) * budget
-    count = max(int(left / part), min(layers, 12))
+    count = max(int(left / part), min(layers, 8))
     of_layers = min(layers, count)
     rest = max(count - of_layers, 0)
     parts = {

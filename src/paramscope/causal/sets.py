@@ -22,7 +22,8 @@ class SetPlan:
         shares: of a band's weights.
         criteria: asked for each domain.
         magnitude: whether the largest weights are tried too.
-        draws: random sets for each domain and share.
+        draws: random sets for each share; they have as many weights of each module as the sets by ``activation`` of the
+            domains, which take turns.
     """
 
     bands: tuple[str, ...]
@@ -33,7 +34,7 @@ class SetPlan:
 
     def trials(self, domains: int) -> int:
         """Sets of each band."""
-        return len(self.shares) * (domains * (len(self.criteria) + self.draws) + self.magnitude)
+        return len(self.shares) * (domains * len(self.criteria) + self.draws + self.magnitude)
 
 
 def check_sets(
@@ -59,7 +60,7 @@ def check_sets(
 
     Returns:
         A row a set and held-out text: band, share, weights, criterion, chosen_for (the domain, empty for
-        ``magnitude``), draw, domain, sample, damage (nats per token).
+        ``magnitude`` and ``random``), draw, domain, sample, damage (nats per token).
     """
     rng = np.random.default_rng([seed, *band.encode()])
     numbers = np.concatenate([np.arange(count) for count in np.bincount(held.owner)])
@@ -74,7 +75,7 @@ def check_sets(
                     "share": share,
                     "weights": len(codes),
                     "criterion": criterion,
-                    "chosen_for": "" if criterion == MAGNITUDE else domains[domain],
+                    "chosen_for": "" if criterion in (MAGNITUDE, RANDOM) else domains[domain],
                     "draw": draw,
                     "domain": np.asarray(domains, dtype=object)[held.owner],
                     "sample": numbers,
@@ -93,8 +94,8 @@ def _sets(
         for domain in range(domains):
             for criterion in plan.criteria:
                 yield share, criterion, domain, 0, selection.chosen(band, criterion, domain, share)
-            like = selection.chosen(band, "activation", domain, share)
-            for draw in range(plan.draws):
-                yield share, RANDOM, domain, draw, selection.random(like, rng)
+        for draw in range(plan.draws):
+            like = selection.chosen(band, "activation", draw % domains, share)
+            yield share, RANDOM, draw % domains, draw, selection.random(like, rng)
         if plan.magnitude:
             yield share, MAGNITUDE, 0, 0, selection.chosen(band, MAGNITUDE, 0, share)

@@ -234,7 +234,7 @@ class SetDamages:
 
     def matrix(self, band: str, share: float, criterion: str) -> Array:
         """``[D, N]``: damage of the set chosen for domain i to text n; the same row for all where it has no domain."""
-        names = ["" if criterion == "magnitude" else name for name in self.domains]
+        names = ["" if criterion in ("magnitude", "random") else name for name in self.domains]
         keys = pd.MultiIndex.from_tuples([(band, share, criterion, name) for name in names])
         return self._table.reindex(keys).to_numpy(float)
 
