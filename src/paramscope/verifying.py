@@ -20,7 +20,7 @@ from torch import nn
 
 from paramscope.causal import verdicts
 from paramscope.causal.damage import HeldOut
-from paramscope.causal.design import Sizes, plan_sizes, thirds
+from paramscope.causal.design import Sizes, plan_sizes
 from paramscope.causal.double import InDouble, in_double
 from paramscope.causal.parts import Part, check_parts, find_writers, list_parts
 from paramscope.causal.selection import Selection, score_layers
@@ -31,6 +31,7 @@ from paramscope.causal.texts import fit_for, held_out_samples, likelihood_readin
 from paramscope.domains import Sample
 from paramscope.engine.estimate import memory_free
 from paramscope.errors import UsageError
+from paramscope.measures.bands import thirds
 from paramscope.measures.ranks import Interval
 from paramscope.models.blocks import Structure, find_structure
 from paramscope.models.open import OpenModel, adopt, load, locate
@@ -40,35 +41,19 @@ from paramscope.result.place import MANIFEST, check_same
 from paramscope.result.profile import Profile
 from paramscope.result.verification import (
     BreakingRecord,
+    Checks,
     FidelityRecord,
     IntervalRecord,
     MatrixRecord,
     VerdictRecord,
     Verification,
+    load_checks,
     plain,
-    read_verification,
 )
 from paramscope.settings import Settings, is_positive
 
 Progress = Callable[[str, int, int], object]
 """Told of a stage, steps more that are done in it, and steps that it has."""
-
-
-@dataclass(frozen=True)
-class Checks:
-    """What the causal checks found.
-
-    Attributes:
-        result: verdicts and the numbers behind them.
-        weights: see ``causal.single.check_singles``.
-        sets: see ``causal.sets.check_sets``.
-        parts: see ``causal.parts.check_parts``.
-    """
-
-    result: Verification
-    weights: pd.DataFrame
-    sets: pd.DataFrame
-    parts: pd.DataFrame
 
 
 def verify(
@@ -112,20 +97,14 @@ def verify(
     path = Settings(activation=activation, steps=steps).path_steps
     arguments = {"budget": budget, "seed": seed, "steps": path, "run_sha256": _digest(profile, run)}
     if run is not None and not overwrite:
-        there = read_verification(run)
+        there = load_checks(run)
         if there:
-            check_same(run, there.arguments, arguments)
-            return _read_back(run, there)
+            check_same(run, there.result.arguments, arguments)
+            return there
     work = _Work.begin(profile, model, device, budget, seed, path, progress)
     stages = Stages(run, arguments, overwrite=overwrite)
     with contextlib.closing(stages):
         return _verify(work, stages, arguments)
-
-
-def _read_back(run: Path, there: Verification) -> Checks:
-    from paramscope.result.verification import read_table
-
-    return Checks(there, *(read_table(run, name) for name in ("weights", "sets", "parts")))
 
 
 def _digest(profile: Profile, run: Path | None) -> str:

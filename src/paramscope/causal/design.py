@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from paramscope.causal.selection import OWN_CRITERIA
 from paramscope.causal.sets import SetPlan
-from paramscope.measures.bands import layer_bands
+from paramscope.measures.bands import thirds
 from paramscope.models.blocks import Block
 from paramscope.result.profile import Profile
 
@@ -65,17 +65,6 @@ class Sizes:
     def as_plain(self) -> dict[str, object]:
         """As JSON values."""
         return dataclasses.asdict(self)
-
-
-def thirds(layers: int) -> dict[str, list[int]]:
-    """Shallow, middle and deep layers, the first and the last among them; the sets are taken from these."""
-    bands = layer_bands(layers)
-    found = {
-        "shallow": bands.get("first", []) + bands.get("shallow", []),
-        "middle": bands.get("middle", []),
-        "deep": bands.get("deep", []) + bands.get("last", []),
-    }
-    return {name: members for name, members in found.items() if members}
 
 
 def plan_sizes(

@@ -42,6 +42,7 @@ def write_report(run: str | Path, output: str | Path | None = None) -> Path:
     """
     from paramscope.report import render_report
     from paramscope.result.profile import Profile
+    from paramscope.result.verification import load_checks
 
     path = Path(output) if output else Path(run) / "report.html"
     if os.path.isdir(path):
@@ -52,7 +53,7 @@ def write_report(run: str | Path, output: str | Path | None = None) -> Path:
         raise UsageError(f"output {path} is no file but a device or a pipe; give a file")
     if os.path.isfile(path) and not _is_page(path):
         raise UsageError(f"output {path} is there and is no page, so it is not replaced; give another with -o")
-    page = render_report(Profile.load(run))
+    page = render_report(Profile.load(run), load_checks(Path(run)))
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,3 +22,14 @@ def layer_bands(layers: int) -> dict[str, list[int]]:
         else:
             bands[("shallow", "middle", "deep")[layer * 3 // layers]].append(layer)
     return {name: members for name, members in bands.items() if members}
+
+
+def thirds(layers: int) -> dict[str, list[int]]:
+    """Shallow, middle and deep layers, the first and the last among them; the causal checks compare these."""
+    bands = layer_bands(layers)
+    found = {
+        "shallow": bands.get("first", []) + bands.get("shallow", []),
+        "middle": bands.get("middle", []),
+        "deep": bands.get("deep", []) + bands.get("last", []),
+    }
+    return {name: members for name, members in found.items() if members}

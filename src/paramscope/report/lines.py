@@ -1,4 +1,4 @@
-"""Line charts over the layers, with error bands and labels at the lines' ends."""
+"""Line charts over the layers, or over other places, with error bands and labels at the lines' ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Series:
 
     Attributes:
         name: at its end and in its tool tip.
-        values: one a layer, NaN where there is none.
+        values: one a layer (or other place), NaN where there is none.
         low: lower ends of the intervals, NaN where there is none.
         high: upper ends.
         style: colour, dashes, marker.
@@ -48,6 +48,43 @@ class Axis:
     high: float
     tick: Callable[[float], str]
     exact: Callable[[float], str]
+
+
+@dataclass(frozen=True)
+class Across:
+    """The horizontal axis: its places, from left to right.
+
+    Attributes:
+        at: where each stands, in any unit.
+        pad: room beside the first and the last, in that unit.
+        ticks: what is written at each, where there is room.
+        told: each in a tool tip.
+        caption: what they are.
+    """
+
+    at: tuple[float, ...]
+    pad: float
+    ticks: tuple[str, ...]
+    told: tuple[str, ...]
+    caption: str
+
+
+def _layers(count: int) -> Across:
+    numbers = tuple(str(layer) for layer in range(count))
+    # Half a layer of room at both ends keeps the columns of a heat map below in line with the points.
+    told = tuple(f"layer {layer}" for layer in numbers)
+    return Across(tuple(map(float, range(count))), 0.5, numbers, told, "layer, from the input (0) on")
+
+
+@dataclass(frozen=True)
+class _Places(Scale):
+    """Maps the number of a place to its coordinate; between two layers too."""
+
+    at: tuple[float, ...]
+
+    def __call__(self, value: float) -> float:
+        whole = int(value)
+        return super().__call__(self.at[whole] if whole == value else value)
 
 
 @dataclass(frozen=True)
@@ -96,6 +133,7 @@ def line_chart(
     axis: Axis,
     zones: dict[str, list[int]],
     frame: Frame,
+    across: Across | None = None,
 ) -> Markup:
     """Draw lines over the layers.
 
@@ -107,24 +145,24 @@ def line_chart(
         axis: the vertical one.
         zones: bands of layers that are set off by their background, by name.
         frame: size.
+        across: the horizontal axis; the layers if None.
 
     Returns:
         The ``svg`` element.
     """
-    layers = len(series[0].values)
+    across = across or _layers(len(series[0].values))
     labelled = [line for line in series if not line.background] if frame.labels else []
     height = max(frame.height, frame.top + frame.bottom + len(labelled) * _LABEL_GAP)
     longest = max((text_width(_label(line), frame.font) for line in labelled), default=0.0)
     right = min(frame.right, longest + _LEADER + 28) if labelled else frame.right
-    # Half a layer of room at both ends keeps the columns of a heat map below in line with the points.
-    x = Scale(-0.5, layers - 0.5, frame.left, frame.width - right)
+    x = _Places(across.at[0] - across.pad, across.at[-1] + across.pad, frame.left, frame.width - right, across.at)
     y = Scale(axis.low, axis.high, height - frame.bottom, frame.top)
-    drawn = [*_zones(zones, x, y, frame), *_axes(layers, axis, x, y, frame)]
+    drawn = [*_zones(zones, x, y, frame), *_axes(across, axis, x, y, frame)]
     ends = _label_places(labelled, y, frame, height)
     order = {id(line): place for place, line in enumerate(labelled)}
     for line in series:
         label = _end_label(line, ends[order[id(line)]], x, y, frame) if id(line) in order else Markup()
-        drawn.append(_line(line, order.get(id(line), 0), len(labelled), axis, x, y, frame, label))
+        drawn.append(_line(line, order.get(id(line), 0), len(labelled), across, axis, x, y, frame, label))
     return picture(ident, frame.width, height, title, description, *drawn, css=f"lines {frame.css}")
 
 
@@ -138,23 +176,31 @@ def _zones(zones: dict[str, list[int]], x: Scale, y: Scale, frame: Frame) -> Ite
             yield element("text", name, x=(left + right) / 2, y=y.end - 8, class_="zone-name")
 
 
-def _axes(layers: int, axis: Axis, x: Scale, y: Scale, frame: Frame) -> Iterator[Markup]:
+def _axes(across: Across, axis: Axis, x: Scale, y: Scale, frame: Frame) -> Iterator[Markup]:
     for value in value_ticks(axis.low, axis.high, frame.ticks):
         at = y(value)
         yield element("line", x1=x.start, x2=x.end, y1=at, y2=at, class_="grid")
         yield element("text", axis.tick(value), x=x.start - 8, y=at + 0.35 * frame.font, class_="tick end")
-    room = max(text_width(str(layers - 1), frame.font) * 2, 26)
-    for layer in layer_ticks(layers, int((x.end - x.start) / room)):
+    room = max(max(text_width(tick, frame.font) for tick in across.ticks) * 2, 26)
+    for layer in layer_ticks(len(across.ticks), int((x.end - x.start) / room)):
         yield element("line", x1=x(layer), x2=x(layer), y1=y.start, y2=y.start + 4, class_="axis")
-        yield element("text", str(layer), x=x(layer), y=y.start + 6 + frame.font, class_="tick middle")
+        yield element("text", across.ticks[layer], x=x(layer), y=y.start + 6 + frame.font, class_="tick middle")
     yield element("line", x1=x.start, x2=x.end, y1=y.start, y2=y.start, class_="axis")
     if frame.bottom > 30:
-        yield element(
-            "text", "layer, from the input (0) on", x=(x.start + x.end) / 2, y=y.start + 37, class_="tick middle"
-        )
+        yield element("text", across.caption, x=(x.start + x.end) / 2, y=y.start + 37, class_="tick middle")
 
 
-def _line(line: Series, place: int, count: int, axis: Axis, x: Scale, y: Scale, frame: Frame, label: Markup) -> Markup:
+def _line(
+    line: Series,
+    place: int,
+    count: int,
+    across: Across,
+    axis: Axis,
+    x: Scale,
+    y: Scale,
+    frame: Frame,
+    label: Markup,
+) -> Markup:
     path = _path(line.values, x, y)
     css = f"series {line.style.css}"
     if line.background:
@@ -169,16 +215,18 @@ def _line(line: Series, place: int, count: int, axis: Axis, x: Scale, y: Scale, 
     for layer in np.flatnonzero(np.isfinite(line.values)):
         shown = layers == 1 or (layer - place) % step == 0
         if shown or frame.tips:
-            parts.append(_marker(line, int(layer), axis, x, y, tip=frame.tips, shown=shown))
+            parts.append(_marker(line, int(layer), across, axis, x, y, tip=frame.tips, shown=shown))
     return element("g", *parts, label, class_=css)
 
 
-def _marker(line: Series, layer: int, axis: Axis, x: Scale, y: Scale, *, tip: bool, shown: bool) -> Markup:
+def _marker(
+    line: Series, layer: int, across: Across, axis: Axis, x: Scale, y: Scale, *, tip: bool, shown: bool
+) -> Markup:
     value, low, high = line.values[layer], line.low[layer], line.high[layer]
     inner = []
     if tip:
         span = f" (95% interval {axis.exact(low)} to {axis.exact(high)})" if math.isfinite(low) else ""
-        inner.append(element("title", f"{line.name}, layer {layer}: {axis.exact(value)}{span}"))
+        inner.append(element("title", f"{line.name}, {across.told[layer]}: {axis.exact(value)}{span}"))
     if not shown:
         return element("circle", *inner, cx=x(layer), cy=y(value), r=4, class_="hit")
     place = f"translate({number(x(layer))} {number(y(value))})"

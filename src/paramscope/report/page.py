@@ -11,13 +11,16 @@ from markupsafe import Markup
 
 from paramscope.measures.similarity import FEWEST
 from paramscope.report import text
+from paramscope.report.causal import causal_section
 from paramscope.report.colours import DARK, LIGHT, NIGHT, PAPER, series_style
 from paramscope.report.density import LITTLE_TO_SEE, density_figures, paper_figures
+from paramscope.report.fidelity import FACTOR
 from paramscope.report.findings import COSINE_STEP, DENSITY_STEP, Verdict, find
 from paramscope.report.resample import Resampler
 from paramscope.report.similarity import similarity_figures
 from paramscope.report.tables import argument_rows, concentration_tables, density_table, similarity_table
 from paramscope.result.profile import PAPER_THRESHOLD, Profile
+from paramscope.result.verification import Checks
 
 OBJECTIVES = {
     "max-logit": "the largest next-token logit at the last position",
@@ -28,11 +31,12 @@ OBJECTIVES = {
 """What each objective is, in words."""
 
 
-def render_report(profile: Profile) -> str:
+def render_report(profile: Profile, checks: Checks | None = None) -> str:
     """Make the page of a run.
 
     Args:
         profile: the run.
+        checks: of the run, where it was verified.
 
     Returns:
         One HTML document in English without scripts that reads nothing from anywhere.
@@ -72,6 +76,7 @@ def render_report(profile: Profile) -> str:
                 "across, centred": centred.across,
             }
         ),
+        "causal": causal_section(profile, checks, names) if checks else None,
         "lengths": _lengths(profile),
         "arguments": argument_rows(profile.manifest.arguments),
     }
@@ -101,6 +106,7 @@ def _environment() -> jinja2.Environment:
         "cosine": text.cosine,
         "compact": text.compact,
         "scientific": text.scientific,
+        "small_percent": text.small_percent,
         "shorten": text.shorten,
         "clean": text.clean,
         "layer_range": text.layer_range,
@@ -110,6 +116,7 @@ def _environment() -> jinja2.Environment:
         "Verdict": Verdict,
         "DENSITY_STEP": DENSITY_STEP,
         "COSINE_STEP": COSINE_STEP,
+        "FACTOR": FACTOR,
         "FEWEST": FEWEST,
         "LITTLE_TO_SEE": LITTLE_TO_SEE,
         "colours": {"light": LIGHT, "dark": DARK, "paper": PAPER, "night": NIGHT},

@@ -119,7 +119,7 @@ def nice_range(low: float, high: float, step: float) -> tuple[float, float]:
 def value_ticks(low: float, high: float, most: int) -> list[float]:
     """Round values between ``low`` and ``high``, at most ``most`` of them."""
     span = high - low
-    steps = [base * 10.0**power for power in range(-4, 3) for base in (1, 2, 5)]
+    steps = [base * 10.0**power for power in range(-4, 9) for base in (1, 2, 5)]
     step = next(step for step in steps if span / step + 1 <= most + 1e-9)
     first = math.ceil(low / step - 1e-9)
     return [round(place * step, 9) for place in range(first, math.floor(high / step + 1e-9) + 1)]

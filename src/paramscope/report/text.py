@@ -126,6 +126,23 @@ def interval(low: float, high: float, form: Callable[[float], str]) -> str:
     return f"{form(low)} to {form(high)}" if math.isfinite(low) and math.isfinite(high) else "no interval"
 
 
+def figure(value: float | None) -> str:
+    """Any number, such as a damage or a ratio: two digits, none where it is large."""
+    if value is None or math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if abs(value) >= 1e5:
+        return scientific(value).replace("-", "−")
+    return f"{value:,.0f}".replace("-", "−") if abs(value) >= 100 else _signed(value, 2)
+
+
+def small_percent(share: float) -> str:
+    """A share that may be tiny, with three digits at most: ``0.001%``."""
+    shown = f"{100 * share:.3g}"
+    return f"{shown if 'e' not in shown else scientific(100 * share)}%" if math.isfinite(share) else MISSING
+
+
 def compact(number: float) -> str:
     """A count with three digits: ``41.2 k``, ``3.54 M``."""
     if not math.isfinite(number):

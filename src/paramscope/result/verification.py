@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -105,6 +106,23 @@ class Verification(_Record):
     warnings: list[str]
 
 
+@dataclass(frozen=True)
+class Checks:
+    """What the causal checks found.
+
+    Attributes:
+        result: verdicts and the numbers behind them.
+        weights: see ``causal.single.check_singles``.
+        sets: see ``causal.sets.check_sets``.
+        parts: see ``causal.parts.check_parts``.
+    """
+
+    result: Verification
+    weights: pd.DataFrame
+    sets: pd.DataFrame
+    parts: pd.DataFrame
+
+
 def plain(value: Any) -> Any:
     """Numbers that JSON does not have as None, in nested lists and dictionaries."""
     if isinstance(value, dict):
@@ -155,3 +173,19 @@ def read_table(run: Path, name: str) -> pd.DataFrame:
         return pd.read_parquet(path)
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise UsageError(f"{path} is missing or damaged ({one_line(error)}); verify the run again") from error
+
+
+def load_checks(run: Path) -> Checks | None:
+    """Read the checks of a run, with their tables.
+
+    Args:
+        run: its folder.
+
+    Returns:
+        The checks; None where there were none.
+
+    Raises:
+        UsageError: a file is missing, damaged or of a newer paramscope.
+    """
+    result = read_verification(run)
+    return Checks(result, *(read_table(run, name) for name in TABLES)) if result else None
