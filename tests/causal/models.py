@@ -100,7 +100,7 @@ def specialist_model(domains: int, *, layers: int = 3, seed: int = 0) -> Model:
         for block in model.blocks:
             block.mark.weight.mul_(0.01)
             block.up.weight.zero_()
-            block.down.weight.normal_(std=0.05, generator=generator)
+            block.down.weight.normal_(std=0.1, generator=generator)
             for domain in range(domains):
                 units = slice(domain * UNITS, (domain + 1) * UNITS)
                 # Open for the own mark, shut for every other one.
@@ -112,8 +112,7 @@ def specialist_model(domains: int, *, layers: int = 3, seed: int = 0) -> Model:
         # The head is fitted to what the blocks make of each token, so that the model needs them.
         hidden = model.embedding.weight
         for block in model.blocks:
-            hidden = hidden + torch.relu(hidden @ block.up.weight.T) @ block.down.weight.T * 4
-            block.down.weight.mul_(4)
+            hidden = hidden + torch.relu(hidden @ block.up.weight.T) @ block.down.weight.T
         following = [(t // each) * each + (t % each + 1) % each for t in range(TOKENS)]
         wanted = torch.eye(TOKENS, dtype=torch.float64)[following] * 12
         model.head.weight.copy_(torch.linalg.lstsq(hidden, wanted).solution.T)
