@@ -90,8 +90,11 @@ def score_layers(
                 for place, pairs in enumerate(captured[weight.name]):
                     for batch, (inputs, _) in zip(batches, pairs, strict=True):
                         for row, reading in enumerate(batch.readings):
-                            # Behind a sample's own tokens lie others' padding, except where each goes alone.
-                            used = inputs[row, : len(reading.input_ids)] if len(batch.readings) > 1 else inputs[row]
+                            used = inputs[row]
+                            if len(batch.readings) > 1:
+                                # Behind a sample's own tokens lies padding, in each use that the model makes of them.
+                                used = used.view(-1, batch.length, weight.columns)[:, : len(reading.input_ids)]
+                                used = used.flatten(0, 1)
                             squares[owner[order[batch.start + row]], place] += used.float().square().sum(0)
                 norms[weight.name] = squares.sqrt_().cpu()
             means: dict[str, torch.Tensor] = {}

@@ -30,6 +30,12 @@ STRATUM_OCTAVES = 4
 STRATA = 6
 """The last one has all that is smaller, but for exact zeros."""
 
+_COLUMNS = (
+    *("domain", "sample", "layer", "module", "row", "column", "stratum", "share"),
+    *("estimate", "change", "change_free", "noise"),
+)
+"""Of the table, also where it has no rows."""
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -111,7 +117,7 @@ def check_singles(
                         }
                     )
                 progress(len(here))
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
 def draw_weights(
@@ -228,8 +234,8 @@ def _draw(layer: int, weight: LinearWeight, changes: torch.Tensor, rng: np.rando
     top = sizes.max(initial=0.0)
     if not top > 0:
         return []
-    with np.errstate(divide="ignore"):
-        below = np.floor(np.log2(top / sizes) / STRATUM_OCTAVES)
+    with np.errstate(divide="ignore"):  # in logarithms, since the quotient may be beyond float32
+        below = np.floor((np.log2(top) - np.log2(sizes)) / STRATUM_OCTAVES)
     strata = np.where(sizes > 0, np.minimum(below, STRATA - 1), -1)
     there = [stratum for stratum in range(STRATA) if (strata == stratum).any()]
     stratum = int(rng.choice(there))

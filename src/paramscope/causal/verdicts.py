@@ -257,6 +257,7 @@ class SetDamages:
         return np.stack([matrix[:, self.owner == place].mean(1) for place in range(len(self.domains))], axis=1)
 
 
+@np.errstate(invalid="ignore")  # of two infinite damages, where the model's answer is no number any more
 def set_verdicts(damages: SetDamages, *, seed: int = 0) -> list[Verdict]:
     """Whether the largest activations matter, whether they are a domain's own, and where.
 

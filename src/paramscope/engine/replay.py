@@ -7,6 +7,7 @@ before the first changed one are not computed but give back what they gave the f
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from torch import nn
 
 from paramscope.engine.batches import MicroBatch
 from paramscope.engine.objectives import Reading
-from paramscope.engine.schedule import head_at, map_tensors, mappings_in, run_block
+from paramscope.engine.schedule import head_at, map_tensors, mappings_in, run_block, tensors_in
 from paramscope.models.blocks import Block
 from paramscope.models.products import Product, ProductWatch
 from paramscope.models.running import accepts, output_head
@@ -81,7 +82,8 @@ class Replay:
         def record(number: int, original: Forward, *args: Any, **kwargs: Any) -> Any:
             with ProductWatch([weight.parameter for weight in blocks[number].weights], look):
                 outputs, written = run_block(original, (args, kwargs))
-            self._kept.append((outputs, written))
+            # What follows may change them in place.
+            self._kept.append(map_tensors((outputs, written), torch.clone))
             return outputs
 
         self.logits = self._run(record, 1)
@@ -99,7 +101,7 @@ class Replay:
         Returns:
             Logits ``[B, K, V]``.
         """
-        return self._run(functools.partial(self._again, first, 1), 1)
+        return self._run(functools.partial(self._again, first, 1, None), 1)
 
     def without(self, layer: int, cuts: Sequence[SingleCut], *, nudged: bool = False) -> torch.Tensor:
         """Logits without single weights of a block, a variant for each.
@@ -110,13 +112,14 @@ class Replay:
         Args:
             layer: number of the block.
             cuts: of its weights, for all of which ``takes_variants`` is true.
-            nudged: two further variants, at the end, in which the outputs of the block's weights are a little larger,
-                and as much smaller. Their changes cancel, but for the noise of rounding.
+            nudged: two further variants, at the end, in which the outputs of the block's weights (those for which
+                ``takes_variants`` is true) are a little larger, and as much smaller. Their changes cancel, but for the
+                noise of rounding.
 
         Returns:
             ``[(variants) * B, K, V]``, variant after variant.
         """
-        variants = len(cuts) + 2 * nudged
+        variants, axes = len(cuts) + 2 * nudged, self._batch_axes
         places: dict[int, list[tuple[int, SingleCut]]] = {
             id(weight.parameter): [] for weight in self._blocks[layer].weights
         }
@@ -125,7 +128,8 @@ class Replay:
 
         def change(product: Product, output: torch.Tensor) -> torch.Tensor:
             here = places[id(product.parameter)]
-            if not here and not nudged:
+            moved = nudged and self._plain.get(id(product.parameter), False)
+            if not here and not moved:
                 return output
             changed = output.clone()
             flat = product.per_map(changed)[0]
@@ -134,7 +138,7 @@ class Replay:
             for number, cut in here:
                 value = cut.weight.matrices[0, cut.row, cut.column]
                 rows[number, :, cut.row] -= value * given[number, :, cut.column]
-            if nudged:
+            if moved:
                 # Larger than a float32's rounding of what a model in float64 may hold in float32, as norms do.
                 by = max(2 * torch.finfo(rows.dtype).eps, _NUDGE)
                 rows[-2] *= 1 + by
@@ -143,7 +147,7 @@ class Replay:
 
         def block(number: int, original: Forward, *args: Any, **kwargs: Any) -> Any:
             if number != layer:
-                return self._again(layer, variants, number, original, *args, **kwargs)
+                return self._again(layer, variants, axes, number, original, *args, **kwargs)
             with ProductWatch([weight.parameter for weight in self._blocks[layer].weights], change):
                 return original(*args, **kwargs)
 
@@ -162,24 +166,51 @@ class Replay:
 
         def block(number: int, original: Forward, *args: Any, **kwargs: Any) -> Any:
             if number != layer:
-                return self._again(layer, 1, number, original, *args, **kwargs)
+                return self._again(layer, 1, None, number, original, *args, **kwargs)
             with watch:
                 return original(*args, **kwargs)
 
         return self._run(block, 1, graph=True)
 
-    def _again(self, first: int, variants: int, number: int, original: Forward, *args: Any, **kwargs: Any) -> Any:
+    def _again(
+        self,
+        first: int,
+        variants: int,
+        axes: Sequence[Sequence[int | None]] | None,
+        number: int,
+        original: Forward,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """One block in a later run; ``axes`` of its outputs repeat for the variants."""
         if number >= first:
             return original(*args, **kwargs)
-        outputs, written = map_tensors(self._kept[number], lambda tensor: self._repeated(tensor, variants))
+        along = iter(axes[number]) if axes else itertools.repeat(None)
+        outputs, written = map_tensors(self._kept[number], lambda tensor: _repeated(tensor, variants, next(along)))
         for mapping, values in zip(mappings_in([list(args), *kwargs.values()]), written, strict=True):
             mapping.update(values)
         return outputs
 
-    def _repeated(self, tensor: torch.Tensor, variants: int) -> torch.Tensor:
-        if variants == 1 or tensor.dim() == 0 or tensor.shape[0] != len(self._readings):
-            return tensor
-        return tensor.repeat(variants, *[1] * (tensor.dim() - 1))
+    @functools.cached_property
+    def _batch_axes(self) -> list[list[int | None]]:
+        """By block, the axis of each kept tensor that grows with the number of texts, wherever the model has it."""
+        found: list[list[int | None]] = []
+
+        def look(number: int, original: Forward, *args: Any, **kwargs: Any) -> Any:
+            outputs, written = run_block(original, (args, kwargs))
+            pairs = zip(tensors_in(self._kept[number]), tensors_in((outputs, written)), strict=True)
+            found.append(
+                [
+                    next(
+                        (i for i, (few, many) in enumerate(zip(one.shape, two.shape, strict=True)) if few != many), None
+                    )
+                    for one, two in pairs
+                ]
+            )
+            return outputs
+
+        self._run(look, 2)
+        return found
 
     def _run(self, block: Callable[..., Any], variants: int, *, graph: bool = False) -> torch.Tensor:
         """Run the model with another forward of its blocks: ``block(number, original, *args, **kwargs)``."""
@@ -191,6 +222,13 @@ class Replay:
         if self._head is None:
             logits = logits[torch.arange(len(logits), device=self._device)[:, None], positions]
         return logits
+
+
+def _repeated(tensor: torch.Tensor, variants: int, axis: int | None) -> torch.Tensor:
+    """A tensor of one variant for several; a copy, which the model may change in place."""
+    if axis is None:
+        return tensor.clone()
+    return tensor.repeat(*(variants if place == axis else 1 for place in range(tensor.dim())))
 
 
 @contextmanager

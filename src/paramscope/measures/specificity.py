@@ -36,8 +36,10 @@ def own_excess_p_value(damage: NDArray[np.float64], owner: NDArray[np.int64], *,
         seed: of the permutations.
 
     Returns:
-        The share of permutations, the names as they are among them.
+        The share of permutations, the names as they are among them; NaN where a damage is infinite.
     """
+    if not np.isfinite(damage).all():
+        return float("nan")
     rng = np.random.default_rng(seed)
     found = own_excess(damage, owner)
     # Equal sums in another order may differ in the last bit.
