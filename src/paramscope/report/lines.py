@@ -71,9 +71,8 @@ class Across:
 
 
 def _layers(count: int) -> Across:
-    numbers = tuple(str(layer) for layer in range(count))
+    numbers, told = zip(*((str(layer), f"layer {layer}") for layer in range(count)), strict=True)
     # Half a layer of room at both ends keeps the columns of a heat map below in line with the points.
-    told = tuple(f"layer {layer}" for layer in numbers)
     return Across(tuple(map(float, range(count))), 0.5, numbers, told, "layer, from the input (0) on")
 
 
