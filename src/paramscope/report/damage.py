@@ -150,7 +150,7 @@ def _rows(lines: Sequence[Series], axis: Axis, x: Scale, top: float, row: float,
         css = "axis" if value == 0 else "grid"
         yield element("line", x1=x(value), x2=x(value), y1=top, y2=bottom, class_=css)
         yield element("text", axis.tick(value), x=x(value), y=bottom + 17, class_="tick middle")
-    caption = "damage, nats per token"
+    caption = "loss, nats per token"
     yield element("text", caption, x=(x.start + x.end) / 2, y=bottom + 36, class_="tick middle")
     for place, line in enumerate(lines):
         at = top + row * (place + 0.5)

@@ -17,6 +17,7 @@ from paramscope.report.text import fit, text_width
 
 _LABEL_GAP = 17.0
 _LEADER = 18.0
+_FEW = 6
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,8 @@ class Across:
 
 
 def _layers(count: int) -> Across:
-    numbers = tuple(str(layer) for layer in range(count))
+    numbers, told = zip(*((str(layer), f"layer {layer}") for layer in range(count)), strict=True)
     # Half a layer of room at both ends keeps the columns of a heat map below in line with the points.
-    told = tuple(f"layer {layer}" for layer in numbers)
     return Across(tuple(map(float, range(count))), 0.5, numbers, told, "layer, from the input (0) on")
 
 
@@ -181,13 +181,20 @@ def _axes(across: Across, axis: Axis, x: Scale, y: Scale, frame: Frame) -> Itera
         at = y(value)
         yield element("line", x1=x.start, x2=x.end, y1=at, y2=at, class_="grid")
         yield element("text", axis.tick(value), x=x.start - 8, y=at + 0.35 * frame.font, class_="tick end")
-    room = max(max(text_width(tick, frame.font) for tick in across.ticks) * 2, 26)
-    for layer in layer_ticks(len(across.ticks), int((x.end - x.start) / room)):
+    for layer in _ticks(across, x, frame):
         yield element("line", x1=x(layer), x2=x(layer), y1=y.start, y2=y.start + 4, class_="axis")
         yield element("text", across.ticks[layer], x=x(layer), y=y.start + 6 + frame.font, class_="tick middle")
     yield element("line", x1=x.start, x2=x.end, y1=y.start, y2=y.start, class_="axis")
     if frame.bottom > 30:
         yield element("text", across.caption, x=(x.start + x.end) / 2, y=y.start + 37, class_="tick middle")
+
+
+def _ticks(across: Across, x: Scale, frame: Frame) -> list[int]:
+    count = len(across.ticks)
+    widest = max(text_width(tick, frame.font) for tick in across.ticks)
+    if count <= _FEW and all(x(place + 1) - x(place) > widest + 6 for place in range(count - 1)):
+        return list(range(count))
+    return layer_ticks(count, int((x.end - x.start) / max(2 * widest, 26)))
 
 
 def _line(
