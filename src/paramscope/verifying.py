@@ -226,7 +226,10 @@ def _open(profile: Profile, model: str | os.PathLike[str] | nn.Module | None, de
 
 
 def _fits_in_double(opened: OpenModel) -> bool:
-    """Whether a copy of the model in float64 takes no more than half of the memory that is free."""
+    """Whether the model can be copied in float64, which must take no more than half of the memory that is free."""
+    # A forward put in the place of a module's own may be bound to this very model; a copy would run it.
+    if any("forward" in vars(module) for module in opened.model.modules()):
+        return False
     needed = 8 * sum(p.numel() for p in opened.model.parameters())
     free = memory_free(opened.device)
     return free is not None and needed < free / 2
