@@ -101,6 +101,8 @@ def verify(
     """
     if budget is not None and not is_positive(budget):
         raise UsageError(f"--budget {budget!r} is no time; give one such as 90s, 5m or 1h")
+    if seed < 0:
+        raise UsageError(f"--seed {seed} is out of range; give a whole number of at least 0")
     run = None if isinstance(profile, Profile) else Path(profile)
     profile = profile if isinstance(profile, Profile) else Profile.load(os.fspath(profile))
     timings = profile.manifest.timings
@@ -158,6 +160,7 @@ class _Work:
         samples, kept_apart = profiled_samples(profile), held_out_samples(profile)
         opened = _open(profile, model, device)
         structure = find_structure(opened.model)
+        _check_shapes(profile, opened, structure)
         double = _fits_in_double(opened)
         head = output_head(opened.model)
         sizes = plan_sizes(
@@ -213,6 +216,11 @@ def _open(profile: Profile, model: str | os.PathLike[str] | nn.Module | None, de
         place = os.fspath(model) if model is not None else manifest.model.place
         if place is None:
             raise UsageError("the run was made of a model in memory; give it, or a path to it with --model")
+        if manifest.engine.weights == "streamed":
+            raise UsageError(
+                f"the run's weights stayed on the disk, and the checks change them in memory; profile {place} with "
+                "--weights resident, or give a loaded model"
+            )
         located = locate(place, manifest.model.revision)
         opened = load(located, dtype=str(manifest.arguments.get("dtype", "auto")), device=device)
     files = manifest.model.files
@@ -223,6 +231,25 @@ def _open(profile: Profile, model: str | os.PathLike[str] | nn.Module | None, de
             "--model"
         )
     return opened
+
+
+def _check_shapes(profile: Profile, opened: OpenModel, structure: Structure) -> None:
+    """Refuse a model with other weights than the profile tells of, where its files do not tell it from the run's.
+
+    Raises:
+        UsageError: it has.
+    """
+    measured = profile.tables.modules[["layer", "module", "rows", "columns"]].itertuples(index=False, name=None)
+    there = [
+        (layer, weight.name, weight.rows, weight.columns)
+        for layer, block in enumerate(structure.blocks)
+        for weight in block.weights
+    ]
+    if list(measured) != there:
+        raise UsageError(
+            f"{opened.name} is not the model of the run (its layers have other weights); give the one that was "
+            "profiled with --model"
+        )
 
 
 def _fits_in_double(opened: OpenModel) -> bool:
@@ -340,7 +367,7 @@ def summarise(
         started=started,
         finished=now(),
         arguments=arguments,
-        sizes=work.sizes.as_plain(),
+        sizes=plain(work.sizes.as_plain()),
         singles_dtype="float64" if work.double else str(work.opened.dtype).removeprefix("torch."),
         noise_floor=plain(floor),
         fidelity=[_fidelity(whole, None), *layers],

@@ -15,7 +15,7 @@ from paramscope.causal.sets import SetPlan
 
 Resize = Callable[..., None]
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "scored": 4,
     "texts": 4,
     "cells": 6,
@@ -52,5 +52,5 @@ def resize(monkeypatch: pytest.MonkeyPatch) -> Resize:
 def small(resize: Resize, monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks that take a moment."""
     resize()
-    monkeypatch.setattr("paramscope.measures.ranks.DRAWS", 60)
-    monkeypatch.setattr("paramscope.measures.specificity.PERMUTATIONS", 99)
+    monkeypatch.setattr("paramscope.measures.ranks.DRAWS", 20)
+    monkeypatch.setattr("paramscope.measures.specificity.PERMUTATIONS", 59)

@@ -49,10 +49,8 @@ def command(
     Weights, sets of weights, heads and layers are set to zero, and what that really changes is held against what the
     profile says, on texts that it has not seen. The verdicts are kept in RUN; an interrupted check goes on where it
     was. The model is not changed.
-    """  # noqa: DOC501 - the text is the command's help
+    """
     seconds = _seconds(budget)
-    if seed < 0:
-        raise UsageError(f"--seed {seed} is out of range; give a whole number of at least 0")
     talk = console(quiet=quiet)
     silence_libraries()
     from paramscope.verifying import verify
