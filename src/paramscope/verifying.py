@@ -33,9 +33,10 @@ from paramscope.engine.estimate import memory_free
 from paramscope.errors import UsageError
 from paramscope.measures.ranks import Interval
 from paramscope.models.blocks import Structure, find_structure
-from paramscope.models.open import OpenModel, adopt, load, locate
+from paramscope.models.open import LocatedModel, OpenModel, adopt, load, locate
 from paramscope.models.running import evaluation_mode, output_head
 from paramscope.recording import now
+from paramscope.result.manifest import Manifest
 from paramscope.result.place import MANIFEST, check_same
 from paramscope.result.profile import Profile
 from paramscope.result.verification import (
@@ -221,7 +222,7 @@ def _open(profile: Profile, model: str | os.PathLike[str] | nn.Module | None, de
                 f"the run's weights stayed on the disk, and the checks change them in memory; profile {place} with "
                 "--weights resident, or give a loaded model"
             )
-        located = locate(place, manifest.model.revision)
+        located = _locate(manifest, place, given=model is not None)
         opened = load(located, dtype=str(manifest.arguments.get("dtype", "auto")), device=device)
     files = manifest.model.files
     if set(files) == set(opened.files) and files != opened.files:
@@ -231,6 +232,15 @@ def _open(profile: Profile, model: str | os.PathLike[str] | nn.Module | None, de
             "--model"
         )
     return opened
+
+
+def _locate(manifest: Manifest, place: str, *, given: bool) -> LocatedModel:
+    try:
+        return locate(place, manifest.model.revision)
+    except UsageError as error:
+        if given:
+            raise
+        raise UsageError(f"{error}; where the run's model lies elsewhere now, give it with --model") from error
 
 
 def _check_shapes(profile: Profile, opened: OpenModel, structure: Structure) -> None:

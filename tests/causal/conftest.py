@@ -12,6 +12,7 @@ import torch
 from paramscope import verifying
 from paramscope.causal.design import Sizes, plan_sizes
 from paramscope.causal.sets import SetPlan
+from tests.cli.conftest import call, refused  # noqa: F401 - fixtures
 
 Resize = Callable[..., None]
 

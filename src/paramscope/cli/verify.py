@@ -82,6 +82,7 @@ def _progress_bar(talk: Console) -> Iterator[Progress]:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        TaskID,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
@@ -95,12 +96,17 @@ def _progress_bar(talk: Console) -> Iterator[Progress]:
         TextColumn("remaining"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=talk, speed_estimate_period=600) as bar:
-        tasks = {}
+    bar = Progress(*columns, console=talk, speed_estimate_period=600)
+    tasks: dict[str, TaskID] = {}
 
-        def tell(stage: str, steps: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total)
-            bar.update(tasks[stage], advance=steps)
+    def tell(stage: str, steps: int, total: int) -> None:
+        bar.start()
+        if stage not in tasks:
+            tasks[stage] = bar.add_task(stage, total=total)
+        bar.update(tasks[stage], advance=steps)
 
+    try:
         yield tell
+    finally:
+        if tasks:  # else it would leave an empty line
+            bar.stop()
