@@ -34,9 +34,10 @@ from paramscope.errors import UsageError
 from paramscope.measures.bands import thirds
 from paramscope.measures.ranks import Interval
 from paramscope.models.blocks import Structure, find_structure
-from paramscope.models.open import OpenModel, adopt, load, locate
+from paramscope.models.open import LocatedModel, OpenModel, adopt, load, locate
 from paramscope.models.running import evaluation_mode, output_head
 from paramscope.recording import now
+from paramscope.result.manifest import Manifest
 from paramscope.result.place import MANIFEST, check_same
 from paramscope.result.profile import Profile
 from paramscope.result.verification import (
@@ -90,6 +91,8 @@ def verify(
     """
     if budget is not None and not is_positive(budget):
         raise UsageError(f"--budget {budget!r} is no time; give one such as 90s, 5m or 1h")
+    if seed < 0:
+        raise UsageError(f"--seed {seed} is out of range; give a whole number of at least 0")
     run = None if isinstance(profile, Profile) else Path(profile)
     profile = profile if isinstance(profile, Profile) else Profile.load(os.fspath(profile))
     timings = profile.manifest.timings
@@ -144,6 +147,7 @@ class _Work:
         samples, kept_apart = profiled_samples(profile), held_out_samples(profile)
         opened = _open(profile, model, device)
         structure = find_structure(opened.model)
+        _check_shapes(profile, opened, structure)
         double = _fits_in_double(opened)
         head = output_head(opened.model)
         sizes = plan_sizes(
@@ -199,7 +203,12 @@ def _open(profile: Profile, model: str | os.PathLike[str] | nn.Module | None, de
         place = os.fspath(model) if model is not None else manifest.model.place
         if place is None:
             raise UsageError("the run was made of a model in memory; give it, or a path to it with --model")
-        located = locate(place, manifest.model.revision)
+        if manifest.engine.weights == "streamed":
+            raise UsageError(
+                f"the run's weights stayed on the disk, and the checks change them in memory; profile {place} with "
+                "--weights resident, or give a loaded model"
+            )
+        located = _locate(manifest, place, given=model is not None)
         opened = load(located, dtype=str(manifest.arguments.get("dtype", "auto")), device=device)
     files = manifest.model.files
     if set(files) == set(opened.files) and files != opened.files:
@@ -211,8 +220,39 @@ def _open(profile: Profile, model: str | os.PathLike[str] | nn.Module | None, de
     return opened
 
 
+def _locate(manifest: Manifest, place: str, *, given: bool) -> LocatedModel:
+    try:
+        return locate(place, manifest.model.revision)
+    except UsageError as error:
+        if given:
+            raise
+        raise UsageError(f"{error}; where the run's model lies elsewhere now, give it with --model") from error
+
+
+def _check_shapes(profile: Profile, opened: OpenModel, structure: Structure) -> None:
+    """Refuse a model with other weights than the profile tells of, where its files do not tell it from the run's.
+
+    Raises:
+        UsageError: it has.
+    """
+    measured = profile.tables.modules[["layer", "module", "rows", "columns"]].itertuples(index=False, name=None)
+    there = [
+        (layer, weight.name, weight.rows, weight.columns)
+        for layer, block in enumerate(structure.blocks)
+        for weight in block.weights
+    ]
+    if list(measured) != there:
+        raise UsageError(
+            f"{opened.name} is not the model of the run (its layers have other weights); give the one that was "
+            "profiled with --model"
+        )
+
+
 def _fits_in_double(opened: OpenModel) -> bool:
-    """Whether a copy of the model in float64 takes no more than half of the memory that is free."""
+    """Whether the model can be copied in float64, which must take no more than half of the memory that is free."""
+    # A forward put in the place of a module's own may be bound to this very model; a copy would run it.
+    if any("forward" in vars(module) for module in opened.model.modules()):
+        return False
     needed = 8 * sum(p.numel() for p in opened.model.parameters())
     free = memory_free(opened.device)
     return free is not None and needed < free / 2
@@ -324,7 +364,7 @@ def summarise(
         started=started,
         finished=now(),
         arguments=arguments,
-        sizes=work.sizes.as_plain(),
+        sizes=plain(work.sizes.as_plain()),
         singles_dtype="float64" if work.double else str(work.opened.dtype).removeprefix("torch."),
         noise_floor=plain(floor),
         fidelity=[_fidelity(whole, None), *layers],

@@ -12,10 +12,11 @@ import torch
 from paramscope import verifying
 from paramscope.causal.design import Sizes, plan_sizes
 from paramscope.causal.sets import SetPlan
+from tests.cli.conftest import call, refused  # noqa: F401 - fixtures
 
 Resize = Callable[..., None]
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "scored": 4,
     "texts": 4,
     "cells": 6,
@@ -52,5 +53,5 @@ def resize(monkeypatch: pytest.MonkeyPatch) -> Resize:
 def small(resize: Resize, monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks that take a moment."""
     resize()
-    monkeypatch.setattr("paramscope.measures.ranks.DRAWS", 60)
-    monkeypatch.setattr("paramscope.measures.specificity.PERMUTATIONS", 99)
+    monkeypatch.setattr("paramscope.measures.ranks.DRAWS", 20)
+    monkeypatch.setattr("paramscope.measures.specificity.PERMUTATIONS", 59)

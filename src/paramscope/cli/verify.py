@@ -54,10 +54,8 @@ def command(
     Weights, sets of weights, heads and layers are set to zero, and what that really changes is held against what the
     profile says, on texts that it has not seen. The verdicts are kept in RUN; an interrupted check goes on where it
     was. The model is not changed.
-    """  # noqa: DOC501 - the text is the command's help
+    """
     seconds = _seconds(budget)
-    if seed < 0:
-        raise UsageError(f"--seed {seed} is out of range; give a whole number of at least 0")
     talk = console(quiet=quiet)
     silence_libraries()
     from paramscope.verifying import verify
@@ -99,6 +97,7 @@ def _progress_bar(talk: Console) -> Iterator[Progress]:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        TaskID,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
@@ -112,12 +111,17 @@ def _progress_bar(talk: Console) -> Iterator[Progress]:
         TextColumn("remaining"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=talk, speed_estimate_period=600) as bar:
-        tasks = {}
+    bar = Progress(*columns, console=talk, speed_estimate_period=600)
+    tasks: dict[str, TaskID] = {}
 
-        def tell(stage: str, steps: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total)
-            bar.update(tasks[stage], advance=steps)
+    def tell(stage: str, steps: int, total: int) -> None:
+        bar.start()
+        if stage not in tasks:
+            tasks[stage] = bar.add_task(stage, total=total)
+        bar.update(tasks[stage], advance=steps)
 
+    try:
         yield tell
+    finally:
+        if tasks:  # else it would leave an empty line
+            bar.stop()
