@@ -91,8 +91,8 @@ def test_tables_say_what_was_tried(run: Path) -> None:
     assert set(checks.weights["domain"]) == {"a", "b"}
     keys = ["band", "share", "criterion", "chosen_for", "draw"]
     assert (checks.sets.groupby(keys).size() == 2 * sizes["held_out"]).all()
-    # Per band: magnitude, and activation, ratio and random for each of two domains.
-    assert len(checks.sets.groupby(keys)) == 3 * (1 + 2 * 3)
+    # Per band: magnitude and random, and activation and ratio for each of two domains.
+    assert len(checks.sets.groupby(keys)) == 3 * (2 + 2 * 2)
     assert np.isfinite(checks.sets["damage"]).all()
     kinds = checks.parts.drop_duplicates(["kind", "layer", "name"])["kind"].value_counts().to_dict()
     assert kinds == sizes["parts"]
@@ -100,7 +100,7 @@ def test_tables_say_what_was_tried(run: Path) -> None:
     assert [each.layer for each in checks.result.fidelity[1:]] == sorted(checks.weights["layer"].unique())
     assert {each.criterion for each in checks.result.matrices} == {"activation", "ratio", "random", "magnitude"}
     for matrix in checks.result.matrices:
-        if matrix.criterion != "magnitude":
+        if matrix.criterion not in ("magnitude", "random"):
             rows = checks.sets.query(f"band == '{matrix.band}' and criterion == '{matrix.criterion}'")
             means = rows.groupby(["chosen_for", "domain"])["damage"].mean().unstack()
             np.testing.assert_allclose(np.array(matrix.damage, dtype=float), means)

@@ -44,6 +44,7 @@ def made_up_weights(names: Sequence[str], layers: int, count: int, seed: int = 0
             "stratum": stratum,
             "share": 10.0 * (1 + stratum),
             "estimate": estimate,
+            "integrated": np.nan,
             "change": change,
             "change_free": change * rng.choice([1.0, 1.5], count),
             "noise": 1e-9,
@@ -65,7 +66,7 @@ def made_up_sets(
     for depth, band in enumerate(bands):
         for share in shares:
             for criterion in criteria:
-                for chosen in [""] if criterion == "magnitude" else names:
+                for chosen in [""] if criterion in ("magnitude", "random") else names:
                     for domain in names:
                         own = 1.0 + 0.4 * depth * (chosen == domain)
                         size = _SCALE.get(criterion, -0.02) * (share / max(shares)) ** 0.3 * own

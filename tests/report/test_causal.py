@@ -128,7 +128,7 @@ def test_noise_is_shaded_only_where_it_is_in_range() -> None:
 
 def own_damage(sets: pd.DataFrame, band: str, share: float, criterion: str) -> float:
     part = sets[(sets["band"] == band) & (sets["share"] == share) & (sets["criterion"] == criterion)]
-    own = part if criterion == "magnitude" else part[part["chosen_for"] == part["domain"]]
+    own = part if criterion in ("magnitude", "random") else part[part["chosen_for"] == part["domain"]]
     return float(own["damage"].mean())
 
 
@@ -159,7 +159,7 @@ def test_matrices_are_those_of_the_sets_less_random() -> None:
     for band, criterion in itertools.product(thirds(LAYERS), ("activation", "ratio")):
         told = tips(document.chart(f"specific-{criterion}-{band}"))
         for one, other in itertools.product(NAMES, repeat=2):
-            value = means[band, 0.01, criterion, one, other] - means[band, 0.01, "random", one, other]
+            value = means[band, 0.01, criterion, one, other] - means[band, 0.01, "random", "", other]
             assert f"weights chosen for {one}, texts of {other}: {figure(value)} nats per token" in told
 
 

@@ -66,8 +66,8 @@ def check_singles(
     texts: Sequence[tuple[str, int, Reading]],
     *,
     cells: int,
-    steps: int,
     seed: int,
+    steps: int = 0,
     progress: Callable[[int], object] = lambda _: None,
 ) -> pd.DataFrame:
     """Draw weights and zero them, one at a time.
@@ -78,8 +78,8 @@ def check_singles(
         objective: D.
         texts: domain, number and reading of each text to try the weights on.
         cells: pairs of layer and module of which a weight is drawn, for each text.
-        steps: of the path of the integrated activation; 0 leaves that out.
         seed: of the draw.
+        steps: of the path of the integrated activation; 0 leaves that out.
         progress: told how many weights more are done.
 
     Returns:
