@@ -38,7 +38,7 @@ from paramscope.models.open import LocatedModel, OpenModel, adopt, load, locate
 from paramscope.models.running import evaluation_mode, output_head
 from paramscope.recording import now
 from paramscope.result.manifest import Manifest
-from paramscope.result.place import MANIFEST, check_same
+from paramscope.result.place import check_same
 from paramscope.result.profile import Profile
 from paramscope.result.verification import (
     BreakingRecord,
@@ -46,10 +46,12 @@ from paramscope.result.verification import (
     FidelityRecord,
     IntervalRecord,
     MatrixRecord,
+    PartCorrelationRecord,
     VerdictRecord,
     Verification,
     load_checks,
     plain,
+    run_digest,
 )
 from paramscope.settings import Settings, is_positive
 
@@ -75,7 +77,8 @@ def verify(
         profile: a profile, or the folder of a run; then the result is kept there, and what is finished is not done
             again.
         model: that it was made of; None opens the one that the run names.
-        budget: seconds that the checks may take, about; None takes no longer than the profile itself.
+        budget: seconds that the checks may take, about; None takes no longer than the profile itself, and takes checks
+            that are there whatever their budget was.
         seed: of all draws.
         activation: ``integrated`` also tries the path-integrated activation on single weights, see ``Settings``.
         steps: of its path.
@@ -96,23 +99,23 @@ def verify(
     run = None if isinstance(profile, Profile) else Path(profile)
     profile = profile if isinstance(profile, Profile) else Profile.load(os.fspath(profile))
     timings = profile.manifest.timings
-    budget = budget or timings.get("measuring", 60.0) + timings.get("self_check", 0.0) + timings.get("opening", 0.0)
+    seconds = budget or sum(timings.get(stage, 0.0) for stage in ("measuring", "self_check", "opening"))
     path = Settings(activation=activation, steps=steps).path_steps
-    arguments = {"budget": budget, "seed": seed, "steps": path, "run_sha256": _digest(profile, run)}
+    arguments = {"budget": seconds, "seed": seed, "steps": path, "run_sha256": _digest(profile, run)}
     if run is not None and not overwrite:
         there = load_checks(run)
         if there:
-            check_same(run, there.result.arguments, arguments)
+            kept = there.result.arguments
+            check_same(run, kept, arguments if budget else arguments | {"budget": kept["budget"]})
             return there
-    work = _Work.begin(profile, model, device, budget, seed, path, progress)
+    work = _Work.begin(profile, model, device, seconds, seed, path, progress)
     stages = Stages(run, arguments, overwrite=overwrite)
     with contextlib.closing(stages):
         return _verify(work, stages, arguments)
 
 
 def _digest(profile: Profile, run: Path | None) -> str:
-    content = (run / MANIFEST).read_bytes() if run else profile.manifest.to_json().encode()
-    return hashlib.sha256(content).hexdigest()
+    return run_digest(run) if run else hashlib.sha256(profile.manifest.to_json().encode()).hexdigest()
 
 
 @dataclass
@@ -385,13 +388,11 @@ def summarise(
             for share in damages.shares
             for criterion in sets["criterion"].unique()
         ],
-        part_correlations={
-            kind: {
-                name: _interval(interval)
-                for name, interval in verdicts.part_correlations(parts, kind, profile.domains, seed=seed).items()
-            }
+        part_correlations=[
+            PartCorrelationRecord(kind=kind, domain=name, **plain(dataclasses.asdict(interval)))
             for kind in kinds
-        },
+            for name, interval in verdicts.part_correlations(parts, kind, profile.domains, seed=seed).items()
+        ],
         breaking=[BreakingRecord(**plain(row)) for row in verdicts.breaking(sets, parts).to_dict("records")],
         verdicts=[VerdictRecord(**plain(dataclasses.asdict(verdict))) for verdict in found],
         timings=timings,

@@ -89,3 +89,8 @@ def told_time(seconds: float) -> str:
     if seconds < 100:
         return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def told_share(share: float) -> str:
+    """A share in percent, three digits at most: ``1 %``, ``0.001 %``."""
+    return f"{100 * share:.3g} %"

@@ -253,7 +253,7 @@ def test_parts_that_are_told_by_their_sums_are_called_so(kind: str) -> None:
 
 def test_less_than_three_parts_make_no_claim() -> None:
     assert verdicts.part_verdicts(part_table(2, noise=0.1), DOMAINS) == []
-    assert math.isnan(verdicts.part_correlations(part_table(2, noise=0.1), "layer", DOMAINS)["all"].value)
+    assert math.isnan(verdicts.part_correlations(part_table(2, noise=0.1), "layer", DOMAINS)[None].value)
 
 
 def test_what_breaks_the_model_is_listed_with_the_worst_first() -> None:

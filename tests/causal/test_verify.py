@@ -182,7 +182,7 @@ def test_checks_of_another_profile_are_not_taken_for_this_ones(run: Path, tiny_m
     paramscope.profile(tiny_model, TEXTS, output=tmp_path / "other", samples=3, held_out=4)
     for path in run.glob("verify*"):
         shutil.copy(path, tmp_path / "other")
-    with pytest.raises(UsageError, match="run_sha256"):
+    with pytest.raises(UsageError, match="made of another run"):
         paramscope.verify(tmp_path / "other")
 
 

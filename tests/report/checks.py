@@ -15,6 +15,7 @@ from paramscope.result.verification import (
     FidelityRecord,
     IntervalRecord,
     MatrixRecord,
+    PartCorrelationRecord,
     VerdictRecord,
     Verification,
     plain,
@@ -165,7 +166,10 @@ def made_up_checks(
             for share in damages.shares
             for criterion in sets["criterion"].unique()
         ]
-    correlation = {name: interval_record(0.25 + 0.1 * place, half) for place, name in enumerate(names)}
+    correlations = [
+        PartCorrelationRecord(kind="layer", domain=name, **vars(interval_record(0.25 + 0.1 * place, half)))
+        for place, name in enumerate([*names, None])
+    ]
     result = Verification(
         paramscope="0.0.0",
         run_sha256="0" * 64,
@@ -178,7 +182,7 @@ def made_up_checks(
         fidelity=[fidelity_record(half)],
         fidelity_free=fidelity_record(half, value=0.81) if free else None,
         matrices=matrices,
-        part_correlations={"layer": correlation | {"all": interval_record(0.64, half)}} if len(parts) else {},
+        part_correlations=correlations if len(parts) else [],
         breaking=[
             BreakingRecord(**{str(key): value for key, value in plain(row).items()})
             for row in (breaking(sets, parts).to_dict("records") if len(sets) else [])

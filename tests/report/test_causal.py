@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -17,7 +18,7 @@ from paramscope.measures.bands import thirds
 from paramscope.report import render_report
 from paramscope.report.text import figure, interval
 from paramscope.result.profile import Profile
-from paramscope.result.verification import DOCUMENT, TABLES, Checks, load_checks
+from paramscope.result.verification import DOCUMENT, TABLES, Checks, load_checks, run_digest
 from tests.reference import made_up_layers, make_profile
 from tests.report.checks import (
     EVERY,
@@ -170,7 +171,7 @@ def test_parts_with_the_largest_damage_are_listed() -> None:
         # Sums of activations fall with depth, so the place is the layer's number, counted from one.
         row = document.text.index(f"layer {layer}layer{figure(damage)}")
         assert f"{layer + 1} of {LAYERS}" in document.text[row : row + 60]
-    told = checks.result.part_correlations["layer"]["all"]
+    told = next(record for record in checks.result.part_correlations if record.domain is None)
     assert f"Layers{figure(told.value)}{interval(told.low or 0, told.high or 0, figure)}" in document.text
 
 
@@ -269,6 +270,8 @@ def test_many_weights_stay_within_the_size_of_a_mail() -> None:
 def keep(run: Path) -> Checks:
     checks = made_up_checks(NAMES, LAYERS)
     profile_of(*NAMES).save(run)
+    result = checks.result.model_copy(update={"run_sha256": run_digest(run)})
+    checks = dataclasses.replace(checks, result=result)
     for name in TABLES:
         getattr(checks, name).to_parquet(run / f"verify-{name}.parquet")
     (run / DOCUMENT).write_text(checks.result.model_dump_json(), encoding="utf-8")

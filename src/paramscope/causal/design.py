@@ -15,6 +15,9 @@ from paramscope.measures.bands import thirds
 from paramscope.models.blocks import Block
 from paramscope.result.profile import Profile
 
+_PLANNED = 0.85
+"""Share of the budget that is planned for; estimates err, and the verdicts take a few seconds."""
+
 _SCORES, _SINGLES, _SETS = 0.2, 0.25, 0.35
 """Shares of the budget; what is left goes to the parts."""
 
@@ -91,7 +94,7 @@ def plan_sizes(
     """
     domains, layers = profile.manifest.domains, len(blocks)
     # To open the model comes before.
-    budget = max(budget - profile.manifest.timings.get("opening", 0.0), budget / 2)
+    budget = _PLANNED * max(budget - profile.manifest.timings.get("opening", 0.0), budget / 2)
     tokens = sum(domain.tokens for domain in domains)
     samples = sum(domain.samples for domain in domains)
     timings = profile.manifest.timings
@@ -105,7 +108,7 @@ def plan_sizes(
 
     trial = sample * (_DOUBLE if double else 1) * 0.6
     weights = _between(_SINGLES * budget / trial, layers, 64 * layers)
-    texts = _between(weights / (2 * layers), 1, samples)
+    texts = _between(weights / layers, 1, samples)
     cells = -(-weights // texts)
 
     most = min(len(lengths) for lengths in held_out.values())

@@ -254,17 +254,18 @@ class _Trial:
         self._replay = Replay(model, blocks, [reading])
         value, token = objective.evaluate(self._replay.logits, [reading])
         self._value, self._token = value, token
-        self._together = max(1, TOKENS_PER_BATCH // len(reading.input_ids) - 2)
+        self._together = max(1, TOKENS_PER_BATCH // len(reading.input_ids))
 
     def changes(self, layer: int, drawn: Sequence[Drawn]) -> list[tuple[Drawn, float, float, float]]:
         """Each weight with the change of D, with that of the largest logit, and with the noise beside it."""
-        found = []
+        found: list[tuple[Drawn, float, float, float]] = []
+        noise = 0.0
         together = [one for one in drawn if self._replay.takes_variants(one.cut.weight)]
         for start in range(0, len(together), self._together):
             part = together[start : start + self._together]
-            logits = self._replay.without(layer, [one.cut for one in part], nudged=True)
+            logits = self._replay.without(layer, [one.cut for one in part], nudged=not found)
             fixed, free = self._differences(logits)
-            noise = abs(fixed[-1] + fixed[-2])
+            noise = noise if found else abs(fixed[-1] + fixed[-2])
             found += [(one, fixed[i], free[i], noise) for i, one in enumerate(part)]
         for one in drawn:
             if not self._replay.takes_variants(one.cut.weight):

@@ -167,6 +167,22 @@ def print_verdicts(checks: Verification) -> None:
             f"{value}\n({low} to {high}){chance}",
         )
     stdout.print(table)
+    stdout.print("Single weights: the estimate beside the true change (true over estimated size: 5 %, median, 95 %)")
+    table = Table()
+    for heading in ("estimate", "weights", "above noise", "rank correlation", "slope", "5 %", "median", "95 %", "sign"):
+        table.add_column(heading, justify="left" if heading == "estimate" else "right")
+    for name, record in (
+        ("first order, token fixed", checks.fidelity[0]),
+        ("first order, any token", checks.fidelity_free),
+        ("integrated, token fixed", checks.fidelity_integrated),
+    ):
+        if record:
+            ratios = (record.low_ratio, record.median_ratio, record.high_ratio)
+            values = (record.correlation, record.slope, *ratios, record.sign)
+            cells = [number(math.nan if v.value is None else v.value, 3) for v in values]
+            above = "-" if record.above is None else f"{100 * record.above:.1f} %"
+            table.add_row(name, f"{record.count:,}", above, *cells)
+    stdout.print(table)
     if not checks.breaking:
         stdout.print("Nothing that was taken away alone broke the model on any domain.")
         return

@@ -16,7 +16,7 @@ from paramscope.report.specific import SpecificFigures, specific_figures
 from paramscope.report.tables import Cell, Table
 from paramscope.report.text import figure, interval
 from paramscope.result.profile import Profile
-from paramscope.result.verification import BreakingRecord, Checks, IntervalRecord, VerdictRecord
+from paramscope.result.verification import BreakingRecord, Checks, IntervalRecord, PartCorrelationRecord, VerdictRecord
 
 CHIPS = {"supported": "yes", "not supported": "no", "undecided": "open"}
 """Class of the chip of each status."""
@@ -198,13 +198,13 @@ def _parts(parts: pd.DataFrame, shown: dict[str, str]) -> list[PartRow]:
     return rows
 
 
-def _correlations(found: dict[str, dict[str, IntervalRecord]], shown: dict[str, str]) -> Table | None:
+def _correlations(found: Sequence[PartCorrelationRecord], shown: dict[str, str]) -> Table | None:
     """Kinds of part by domains; None where no kind has enough parts for a correlation."""
     rows = []
     for kind, told in PART_KINDS.items():
-        values = found.get(kind, {})
+        values = {record.domain: record for record in found if record.kind == kind}
         if any(record.value is not None for record in values.values()):
-            ordered = [values.get(key) for key in ("all", *shown)]
+            ordered = [values.get(key) for key in (None, *shown)]
             rows.append((told.capitalize(), [_interval_cell(record) for record in ordered]))
     return Table([Cell("All", "mean"), *(Cell(name) for name in shown.values())], rows) if rows else None
 

@@ -182,6 +182,8 @@ def _table(checks: Checks, bands: dict[str, list[int]], floor: float) -> Table:
     rows = [("All layers", _recorded(record)) for record in result.fidelity if record.layer is None]
     if result.fidelity_free:
         rows.append(("All layers, any token", _recorded(result.fidelity_free)))
+    if result.fidelity_integrated:
+        rows.append(("All layers, activation integrated", _recorded(result.fidelity_integrated)))
     for band, layers in bands.items():
         part = checks.weights[checks.weights["layer"].isin(layers)]
         if len(part):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from paramscope.errors import UsageError
+from paramscope.result.place import MANIFEST
 from paramscope.wording import one_line
 
 SCHEMA = 1
@@ -64,6 +66,13 @@ class FidelityRecord(_Record):
     sign: IntervalRecord
 
 
+class PartCorrelationRecord(IntervalRecord):
+    """Rank correlation of predicted and true damage over the parts of a kind; ``domain`` is null for the mean."""
+
+    kind: str
+    domain: str | None
+
+
 class MatrixRecord(_Record):
     """Mean damage in nats per token: rows by the domain that the set was chosen for, columns by that of the texts."""
 
@@ -99,7 +108,7 @@ class Verification(_Record):
     fidelity_free: FidelityRecord | None
     fidelity_integrated: FidelityRecord | None = None
     matrices: list[MatrixRecord]
-    part_correlations: dict[str, dict[str, IntervalRecord]]
+    part_correlations: list[PartCorrelationRecord]
     breaking: list[BreakingRecord]
     verdicts: list[VerdictRecord]
     timings: dict[str, float]
@@ -151,7 +160,7 @@ def read_verification(run: Path) -> Verification | None:
         return Verification.model_validate_json(path.read_text(encoding="utf-8"))
     except (ValidationError, ValueError) as error:
         raise UsageError(
-            f"{path} is damaged or of a newer paramscope ({one_line(error)}); verify the run again"
+            f"{path} is damaged or of a newer paramscope ({one_line(error)}); verify the run again with --overwrite"
         ) from error
 
 
@@ -172,7 +181,14 @@ def read_table(run: Path, name: str) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise UsageError(f"{path} is missing or damaged ({one_line(error)}); verify the run again") from error
+        raise UsageError(
+            f"{path} is missing or damaged ({one_line(error)}); verify the run again with --overwrite"
+        ) from error
+
+
+def run_digest(run: Path) -> str:
+    """SHA-256 of a run's manifest, which the checks are of."""
+    return hashlib.sha256((run / MANIFEST).read_bytes()).hexdigest()
 
 
 def load_checks(run: Path) -> Checks | None:
@@ -185,7 +201,9 @@ def load_checks(run: Path) -> Checks | None:
         The checks; None where there were none.
 
     Raises:
-        UsageError: a file is missing, damaged or of a newer paramscope.
+        UsageError: a file is missing, damaged or of a newer paramscope, or the checks are those of another run.
     """
     result = read_verification(run)
+    if result and result.run_sha256 != run_digest(run):
+        raise UsageError(f"{run / DOCUMENT} was made of another run; verify this one with --overwrite")
     return Checks(result, *(read_table(run, name) for name in TABLES)) if result else None

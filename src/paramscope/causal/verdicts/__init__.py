@@ -1,0 +1,27 @@
+"""From the tables of the checks to verdicts on what a profile claims; needs neither the model nor torch.
+
+Every number is an estimate with a 95 % interval. A verdict compares the interval with a threshold: all of it on the
+claim's side is ``supported``, all of it on the other side ``not supported``, else ``undecided``, with about how many
+texts (or weights, or parts) would do.
+"""
+
+from paramscope.causal.verdicts.breaking import BREAKS, breaking
+from paramscope.causal.verdicts.parts import PART_KINDS, part_correlations, part_verdicts
+from paramscope.causal.verdicts.sets import SPECIFIC_CRITERIA, SetDamages, set_verdicts
+from paramscope.causal.verdicts.singles import Fidelity, fidelity, fidelity_verdicts
+from paramscope.causal.verdicts.verdict import Verdict
+
+__all__ = [
+    "BREAKS",
+    "PART_KINDS",
+    "SPECIFIC_CRITERIA",
+    "Fidelity",
+    "SetDamages",
+    "Verdict",
+    "breaking",
+    "fidelity",
+    "fidelity_verdicts",
+    "part_correlations",
+    "part_verdicts",
+    "set_verdicts",
+]
