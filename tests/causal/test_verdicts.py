@@ -13,7 +13,9 @@ from scipy import stats
 
 from paramscope.causal import verdicts
 from paramscope.causal.verdicts import SetDamages, Verdict, set_verdicts
+from paramscope.causal.verdicts.verdict import judge
 from paramscope.measures import specificity
+from paramscope.measures.ranks import Interval
 
 DOMAINS = ["a", "b", "c"]
 BANDS = ["shallow", "middle", "deep"]
@@ -147,6 +149,18 @@ def test_an_undecided_claim_says_how_many_texts_would_do(seed: int) -> None:
     many = told(set_table(seed, own=0.4, texts=math.ceil(few.needed / 3), noise=1.0))["specific-activation"]
     away = abs(few.value - few.threshold)
     assert 0.4 * away < (many.high - many.low) / 2 < 2 * away
+
+
+def test_as_many_observations_as_nobody_has_are_not_asked_for() -> None:
+    near = judge("claim", "A claim.", "measured", Interval(0.0501, 0.0, 0.1), 0.05, 24, "texts")
+    assert near.status == "undecided"
+    assert near.needed is None
+
+
+def test_a_claim_that_only_the_permutation_test_leaves_open_asks_for_no_number() -> None:
+    open_claim = judge("claim", "A claim.", "measured", Interval(0.2, 0.1, 0.3), 0.05, 24, "texts", p_value=0.2)
+    assert open_claim.status == "undecided"
+    assert open_claim.needed is None
 
 
 def weight_table(count: int, *, seed: int = 0, noise: float = 0.0, factor: float = 1.0) -> pd.DataFrame:

@@ -82,13 +82,6 @@ def test_verdicts_stand_in_words_with_their_numbers() -> None:
     assert "about 97 layers would decide" in text
 
 
-def test_as_many_texts_as_nobody_has_are_not_asked_for() -> None:
-    near = VERDICTS[2].model_copy(update={"needed": 277_430})
-    text = page_of(made_up_checks(NAMES, LAYERS, verdicts=[near])).text
-    assert "277" not in text
-    assert "more than 10,000 layers" in text
-
-
 def test_fidelity_on_the_page_is_that_of_the_record_and_the_weights() -> None:
     checks, document = ordinary()
     for found in (checks.result.fidelity[0], checks.result.fidelity_free):

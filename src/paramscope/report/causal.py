@@ -30,9 +30,6 @@ _KINDS = {
 }
 _PARTS_OF_A_KIND = 5
 
-_MANY = 10_000
-"""Observations that nobody will make."""
-
 
 @dataclass(frozen=True)
 class Judged:
@@ -155,10 +152,7 @@ def _judged(record: VerdictRecord) -> Judged:
     if record.p_value is not None:
         more.append(f"permutation test: p = {record.p_value:.2g}")
     if record.needed is not None:
-        if record.needed > _MANY:
-            more.append(f"too near to what is needed: more than {_MANY:,} {record.unit} would have to decide")
-        else:
-            more.append(f"about {record.needed:,} {record.unit} would decide")
+        more.append(f"about {record.needed:,} {record.unit} would decide")
     return Judged(
         record,
         CHIPS.get(record.status, "open"),

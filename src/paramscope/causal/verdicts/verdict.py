@@ -13,7 +13,7 @@ Status = Literal["supported", "not supported", "undecided"]
 LEVEL = 0.05
 """Of the permutation tests."""
 
-MOST_NEEDED = 100_000
+MOST_NEEDED = 10_000
 """Observations beyond which the number is not told: the estimate is too near to the threshold for any check."""
 
 
