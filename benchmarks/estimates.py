@@ -48,7 +48,9 @@ def measure(name: str) -> dict[str, Any]:
         generator = torch.Generator().manual_seed(0)
         ids = torch.randint(3, VOCABULARY, (2, samples // 2, tokens), generator=generator).tolist()
         specs = [DomainSpec("a", ids[0]), DomainSpec("b", ids[1])]
-        settings = Settings(samples=samples, max_tokens=tokens, weights="streamed" if streamed else "resident")
+        settings = Settings(
+            samples=samples, held_out=0, max_tokens=tokens, weights="streamed" if streamed else "resident"
+        )
         plan = make_plan(folder, specs, settings)
         cost = plan.cost
         check = check_plan(plan)

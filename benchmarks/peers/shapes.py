@@ -121,6 +121,7 @@ def make_case(shape: Shape, *, samples: int, cosines: bool) -> Case:
         specs = [DomainSpec(f"domain {i}", part.tolist()) for i, part in enumerate(ids)]
     settings = Settings(
         samples=samples // len(specs),
+        held_out=0,
         max_tokens=shape.tokens,
         threshold=shape.threshold,
         pairs="all" if cosines else 0,

@@ -36,7 +36,7 @@ def test_they_are_the_next_of_the_draw_and_different_from_the_samples(
     everything = draw(count, word_tokenizer, count, 0)
     assert texts_of(both) == texts_of(everything.samples)[: len(both)]
     assert len(domain.held_out) <= held_out
-    if count > samples:
+    if count >= samples:
         assert len(domain.samples) == samples
         assert len(domain.held_out) == min(held_out, count - samples)
     elif count >= 10:
@@ -52,7 +52,7 @@ def test_more_of_them_begin_with_fewer_and_leave_the_samples_alone(
 ) -> None:
     few, many = sorted((few, many))
     less, more = draw(count, word_tokenizer, samples, few), draw(count, word_tokenizer, samples, many)
-    if count > samples:
+    if count >= samples:
         assert less.samples == more.samples
         assert texts_of(more.held_out)[: len(less.held_out)] == texts_of(less.held_out)
     assert texts_of([*less.samples, *less.held_out])[: len(more.samples)] == texts_of(more.samples)

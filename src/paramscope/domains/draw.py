@@ -64,7 +64,7 @@ def draw_domain(
         samples: how many samples are wanted.
         max_tokens: the most tokens of an input.
         seed: the seed of the draw.
-        held_out: how many more are wanted, to be kept apart. Where there are no more texts than ``samples``, a fifth of
+        held_out: how many more are wanted, to be kept apart. Where there are fewer texts than ``samples``, a fifth of
             ten or more is.
         uses_target: whether the objective reads a target.
         uses_foil: whether the objective reads a foil.
@@ -171,7 +171,7 @@ def _take(
             "raise --max-tokens, or give shorter or other texts and answers" if counts.unfit else "give rows with text"
         )
         raise UsageError(f"domain {spec.name!r}: no usable text in {source} ({counts}); {repair}")
-    spare = len(drawn) - asked if len(drawn) > asked else len(drawn) // 5 if len(drawn) >= _LEAST_TO_DIVIDE else 0
+    spare = len(drawn) - asked if len(drawn) >= asked else len(drawn) // 5 if len(drawn) >= _LEAST_TO_DIVIDE else 0
     kept = len(drawn) - min(apart, spare)
     told = (
         f", and {len(drawn) - kept} are kept apart for checks (--held-out 0 takes them too)"
