@@ -26,7 +26,7 @@ from paramscope.causal.parts import Part, check_parts, find_writers, list_parts
 from paramscope.causal.selection import Selection, score_layers
 from paramscope.causal.sets import check_sets
 from paramscope.causal.single import check_singles, noise_floor
-from paramscope.causal.store import Stages
+from paramscope.causal.store import Stages, unfinished_arguments
 from paramscope.causal.texts import fit_for, held_out_samples, likelihood_readings, objective_of, profiled_samples
 from paramscope.domains import Sample
 from paramscope.engine.estimate import memory_free
@@ -94,8 +94,8 @@ def verify(
     """
     if budget is not None and not is_positive(budget):
         raise UsageError(f"--budget {budget!r} is no time; give one such as 90s, 5m or 1h")
-    if seed < 0:
-        raise UsageError(f"--seed {seed} is out of range; give a whole number of at least 0")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UsageError(f"--seed {seed!r} is out of range; give a whole number of at least 0")
     run = None if isinstance(profile, Profile) else Path(profile)
     profile = profile if isinstance(profile, Profile) else Profile.load(os.fspath(profile))
     timings = profile.manifest.timings
@@ -103,8 +103,12 @@ def verify(
     path = Settings(activation=activation, steps=steps).path_steps
     arguments = {"budget": seconds, "seed": seed, "steps": path, "run_sha256": _digest(profile, run)}
     if run is not None and not overwrite:
+        waiting = unfinished_arguments(run)
+        if budget is None and waiting:
+            arguments["budget"] = seconds = waiting["budget"]
         there = load_checks(run)
-        if there:
+        # Checks that were begun to replace these, and were interrupted, are gone on with.
+        if there and waiting != arguments:
             kept = there.result.arguments
             check_same(run, kept, arguments if budget else arguments | {"budget": kept["budget"]})
             return there
@@ -183,7 +187,13 @@ class _Work:
     def selection(self) -> Selection:
         """The sets of weights, chosen by the profile's own samples."""
         objective = objective_of(self.profile)
-        selection = Selection(self.structure.blocks, self.bands, self.sizes.sets.shares, len(self.profile.domains))
+        selection = Selection(
+            self.structure.blocks,
+            self.bands,
+            self.sizes.sets.shares,
+            len(self.profile.domains),
+            self.sizes.sets.criteria,
+        )
         readings = [
             [objective.read(sample) for sample in given[: self.sizes.scored]] for given in self.samples.values()
         ]

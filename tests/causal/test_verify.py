@@ -84,6 +84,14 @@ def test_checks_of_a_run_are_those_of_its_profile_and_are_kept(
         pd.testing.assert_frame_equal(getattr(again, name), getattr(checks, name), check_exact=True)
 
 
+def test_integrated_estimates_stand_beside_first_order(run: Path) -> None:
+    checks = paramscope.verify(run, activation="integrated", steps=3)
+    assert checks.weights["integrated"].notna().all()
+    assert checks.result.fidelity_integrated
+    assert checks.result.fidelity_integrated.count == checks.result.fidelity[0].count
+    assert paramscope.verify(run, activation="integrated", steps=3).result == checks.result
+
+
 def test_tables_say_what_was_tried(run: Path) -> None:
     checks = paramscope.verify(run)
     sizes = checks.result.sizes
@@ -161,6 +169,9 @@ def test_an_interrupted_overwrite_keeps_the_checks_that_are_there(run: Path) -> 
         paramscope.verify(run, seed=1, overwrite=True, progress=stop)
     assert read_verification(run) == first.result
     assert paramscope.verify(run).result == first.result
+    # The same arguments again, without the flag, go on with what was interrupted.
+    assert paramscope.verify(run, seed=1).result.arguments["seed"] == 1
+    assert not (run / "verify.unfinished").exists()
 
 
 def test_a_verified_run_can_be_profiled_anew(run: Path, tiny_model: Path) -> None:

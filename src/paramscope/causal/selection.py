@@ -116,7 +116,7 @@ class _Largest:
         chosen = (values > self._least).nonzero()[:, 0]
         self._values = torch.cat([self._values, values[chosen]])
         self._codes = torch.cat([self._codes, chosen + first])
-        if len(self._values) > 4 * self._count:
+        if len(self._values) > 2 * self._count:
             self._prune()
 
     def _prune(self) -> None:
@@ -151,12 +151,14 @@ class Selection:
         bands: layers by name.
         shares: of a band's weights, how many a set has; several sizes.
         domains: how many.
+        criteria: asked for each domain; ``activation`` always is.
     """
 
     blocks: Sequence[Block]
     bands: dict[str, list[int]]
     shares: Sequence[float]
     domains: int
+    criteria: Sequence[str] = OWN_CRITERIA
     _found: dict[tuple[str, str, int], _Largest] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -166,7 +168,7 @@ class Selection:
         for band in self.bands:
             largest = self.size(band, max(self.shares))
             for domain in range(self.domains):
-                for criterion in OWN_CRITERIA:
+                for criterion in {"activation", *self.criteria}:
                     self._found[band, criterion, domain] = _Largest(largest)
             self._found[band, MAGNITUDE, 0] = _Largest(largest)
 
@@ -198,7 +200,7 @@ class Selection:
                     "ratio": torch.where(own > _median(own), ratio, -torch.inf),
                     "lowest": -own,
                 }
-                for criterion in OWN_CRITERIA:
+                for criterion in {"activation", *self.criteria}:
                     self._found[band, criterion, domain].add(values[criterion].flatten(), first)
 
     def chosen(self, band: str, criterion: str, domain: int, share: float) -> NDArray[np.int64]:

@@ -32,7 +32,7 @@ STRATA = 6
 
 _COLUMNS = (
     *("domain", "sample", "layer", "module", "row", "column", "stratum", "share"),
-    *("estimate", "change", "change_free", "noise"),
+    *("estimate", "integrated", "change", "change_free", "noise"),
 )
 """Of the table, also where it has no rows."""
 

@@ -19,6 +19,22 @@ from paramscope.result.verification import DOCUMENT, TABLES, Verification
 UNFINISHED = "verify.unfinished"
 
 
+def unfinished_arguments(run: Path) -> dict[str, Any] | None:
+    """What checks of a run were begun with that are not finished.
+
+    Args:
+        run: its folder.
+
+    Returns:
+        The identity that ``Stages`` was given; None where there are none, or it cannot be read.
+    """
+    try:
+        found: dict[str, Any] = json.loads((run / UNFINISHED / "identity.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
+
+
 class Stages:
     """The checks' stages, each a table; with a folder, a finished one is kept and not done again."""
 
@@ -39,6 +55,8 @@ class Stages:
             return
         self._run = resolved(run)
         self._folder = self._run / UNFINISHED
+        if self._folder.exists() and not self._folder.is_dir():
+            raise UsageError(f"{self._folder} is a file and in the way of the checks; move it")
         self._folder.mkdir(exist_ok=True)
         self._lock = (self._folder / "lock").open("w")
         try:

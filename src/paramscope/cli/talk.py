@@ -57,6 +57,8 @@ def tell_plan(talk: Console, plan: Plan) -> None:
         tokens = sum(len(sample.token_ids) for sample in domain.samples)
         noted = f" ({', '.join(notes)})" if notes else ""
         samples = _counted(len(domain.samples), "sample")
+        if domain.held_out:
+            noted += f"; {len(domain.held_out):,} more kept apart"
         talk.print(f"domain {inert(domain.name)}: {samples}, {_counted(tokens, 'token')}{noted}")
     if plan.reduction.paired is not None:
         talk.print(

@@ -82,28 +82,57 @@ def log_slope(one: Array, other: Array, weights: Array) -> float:
     return float((weights * dx * dy).sum() / spread) if spread > 0 else float("nan")
 
 
-def bootstrap(statistic: Callable[[NDArray[np.int64]], float], groups: NDArray[np.int64], *, seed: int) -> Interval:
+def bootstrap(
+    statistic: Callable[[NDArray[np.int64]], float],
+    groups: NDArray[np.int64],
+    *,
+    seed: int,
+    clusters: NDArray[np.int64] | None = None,
+) -> Interval:
     """The percentile bootstrap over observations, each drawn again within its group.
+
+    Observations of a cluster are alike, so with two clusters or more, clusters are drawn again, and the observations
+    within each. Drawn from n, a resample scatters less than a new sample by (n - 1) / n: the interval is widened by the
+    root of that. Groups of one have no scatter of their own and are taken together.
 
     Args:
         statistic: of some observations, given by their numbers.
         groups: ``[n]``, number of each observation's group; how many a group has was chosen and is no chance.
         seed: of the draws.
+        clusters: ``[n]``, number of each observation's cluster, None where each is its own.
 
     Returns:
-        The statistic and its interval.
+        The statistic and its interval; NaN where more than one draw in forty has no value.
     """
-    everything = np.arange(len(groups))
-    value = statistic(everything)
+    value = statistic(np.arange(len(groups)))
+    nothing = Interval(value, float("nan"), float("nan"))
     if len(groups) < 2:
-        return Interval(value, float("nan"), float("nan"))
+        return nothing
     rng = np.random.default_rng(seed)
-    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    found = np.array(
-        [statistic(np.concatenate([rng.choice(each, len(each)) for each in members])) for _ in range(DRAWS)]
-    )
-    found = found[np.isfinite(found)]
-    if len(found) < DRAWS // 2:
-        return Interval(value, float("nan"), float("nan"))
+    names = np.unique(groups) if clusters is None else np.unique(clusters)
+    if clusters is not None and len(names) > 1:
+        members = [np.flatnonzero(clusters == name) for name in names]
+        drawn = [[members[i] for i in rng.integers(len(members), size=len(members))] for _ in range(DRAWS)]
+        size = float(len(members))
+    else:
+        members = _without_singles([np.flatnonzero(groups == name) for name in np.unique(groups)])
+        drawn = [members] * DRAWS
+        size = len(groups) / len(members)
+    found = np.array([statistic(np.concatenate([rng.choice(m, len(m)) for m in draw])) for draw in drawn])
+    if np.isnan(found).mean() > (1 - LEVEL) / 2:
+        return nothing
+    found = found[~np.isnan(found)]
+    wider = float(np.sqrt(size / (size - 1))) if size > 1 else 1.0
     low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    if np.isfinite([value, low, high]).all():
+        low, high = value - wider * max(value - low, 0.0), value + wider * max(high - value, 0.0)
     return Interval(value, float(low), float(high))
+
+
+def _without_singles(groups: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+    """The groups of two or more, and all others as one; a single one goes to the largest."""
+    singles = [group for group in groups if len(group) == 1]
+    rest = sorted((group for group in groups if len(group) > 1), key=len)
+    if len(singles) == 1 and rest:
+        return [*rest[:-1], np.concatenate([rest[-1], *singles])]
+    return [*rest, np.concatenate(singles)] if singles else rest

@@ -298,6 +298,7 @@ def _load_weights(
     """
     from transformers import AutoModelForCausalLM
 
+    plain = dequantising(located.config, located.name)
     with _told(located):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             located.files.folder,
@@ -307,7 +308,7 @@ def _load_weights(
             output_loading_info=True,
             **offloading,
             **_gguf_argument(located.files),
-            **dequantising(located.config, located.name),
+            **plain,
         )
     model, info = cast(tuple[nn.Module, dict[str, Any]], loaded)
     missing = sorted(info["missing_keys"])

@@ -96,7 +96,7 @@ def set_verdicts(damages: SetDamages, *, seed: int = 0) -> list[Verdict]:
     active = damages.own(damages.over_bands(share, "activation"))
     verdicts = []
     for criterion, told in (
-        ("random", "as many random weights of the same modules"),
+        ("random", "as many random weights, spread over the modules as such sets are"),
         ("magnitude", "as many of the largest weights"),
         ("input-norm", "as many of the weights that are largest times the norm of their input"),
     ):
@@ -116,17 +116,16 @@ def set_verdicts(damages: SetDamages, *, seed: int = 0) -> list[Verdict]:
         )
     if len(damages.domains) < 2:
         return verdicts
-    random = damages.over_bands(share, "random")
     for criterion in SPECIFIC_CRITERIA:
         if not damages.has(criterion):
             continue
-        matrix = damages.over_bands(share, criterion) - random
+        matrix = damages.over_bands(share, criterion)
         verdicts.append(
             judge(
                 f"specific-{criterion}",
                 f"The {told_share(share)} of the weights chosen for a domain by {_CHOSEN_BY[criterion]} are its own: "
                 "without them it loses more than the others do.",
-                "damage by the own set less that by the others', random controls taken off, nats per token",
+                "damage by the own set less that by the sets chosen for others, nats per token",
                 mean(damages.own(matrix) - damages.others(matrix)),
                 LEAST_DAMAGE,
                 count,
@@ -164,6 +163,8 @@ def _depth_verdict(damages: SetDamages, seed: int) -> list[Verdict]:
     for band in ("shallow", "deep"):
         matrix = damages.matrix(band, share, "activation")
         parts[band] = (damages.own(matrix), damages.others(matrix))
+        if not parts[band][0].mean() >= LEAST_DAMAGE:
+            return []  # a share of next to nothing says nothing
 
     def difference(i: NDArray[np.int64]) -> float:
         shared = {band: _ratio_of(others, own)(i) for band, (own, others) in parts.items()}

@@ -16,6 +16,9 @@ from paramscope.measures.ranks import Interval, bootstrap, log_slope, rank_corre
 LEAST_CORRELATION = 0.9
 """Rank correlation from which first order is said to put single weights into the right order."""
 
+LEAST_WEIGHTS = 30
+"""Fewer are too few for a verdict: the quantiles are those of the tails."""
+
 LARGEST_FACTOR = 2.0
 """First order is said to have the right size where nine in ten true changes are within this factor of it."""
 
@@ -59,7 +62,7 @@ def fidelity(
         floor: activation below which nothing is claimed.
         estimate: column of the estimate, ``estimate`` or ``integrated``.
         change: column of the true change, ``change`` or ``change_free``.
-        seed: of the bootstrap over weights, within strata.
+        seed: of the bootstrap over texts, and over the weights tried on each; of one text, over weights within strata.
 
     Returns:
         The comparison.
@@ -70,11 +73,12 @@ def fidelity(
     told_change, true = used[estimate].to_numpy(float), used[change].to_numpy(float)
     activation, changed = np.abs(told_change), np.abs(true)
     groups = used["stratum"].to_numpy(np.int64)
+    texts = used.groupby(["domain", "sample"]).ngroup().to_numpy().astype(np.int64)
     # A weight may make no difference at all; its logarithm is that of the smallest number instead.
     positive = np.maximum(changed, np.finfo(float).tiny)
 
     def told(statistic: Callable[[NDArray[np.int64]], float]) -> Interval:
-        return bootstrap(statistic, groups, seed=seed)
+        return bootstrap(statistic, groups, seed=seed, clusters=texts)
 
     ratio = changed / activation
 
@@ -108,6 +112,7 @@ def fidelity_verdicts(found: Fidelity) -> list[Verdict]:
         LEAST_CORRELATION,
         found.count,
         "weights",
+        least=LEAST_WEIGHTS,
     )
     size = judge(
         "first-order-size",
@@ -117,5 +122,6 @@ def fidelity_verdicts(found: Fidelity) -> list[Verdict]:
         1 / LARGEST_FACTOR,
         found.count,
         "weights",
+        least=LEAST_WEIGHTS,
     )
     return [order, size]

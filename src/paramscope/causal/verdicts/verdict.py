@@ -13,6 +13,9 @@ Status = Literal["supported", "not supported", "undecided"]
 LEVEL = 0.05
 """Of the permutation tests."""
 
+LEAST_COUNT = 8
+"""Observations of which a verdict can be had: of fewer a bootstrap interval is far too narrow."""
+
 MOST_NEEDED = 10_000
 """Observations beyond which the number is not told: the estimate is too near to the threshold for any check."""
 
@@ -59,10 +62,15 @@ def judge(
     count: int,
     unit: str,
     *,
+    least: int = LEAST_COUNT,
     p_value: float | None = None,
 ) -> Verdict:
-    """A verdict on a number that the claim says is at least ``threshold``."""
+    """A verdict on a number that the claim says is at least ``threshold``; none from fewer than ``least`` of them."""
     status: Status = "undecided"
+    if count < least:
+        return Verdict(
+            claim, text, status, measure, found.value, found.low, found.high, threshold, count, unit, least, p_value
+        )
     if found.low >= threshold and (p_value is None or p_value < LEVEL):
         status = "supported"
     elif found.high < threshold:
