@@ -121,3 +121,40 @@ def test_interval_of_a_statistic_that_mostly_fails_is_none() -> None:
     found = bootstrap(lambda i: 1.0 if 0 in i and 1 in i and 2 in i else math.nan, groups, seed=0)
     assert found.value == 1
     assert math.isnan(found.low)
+
+
+def test_an_interval_stays_within_what_the_statistic_can_be() -> None:
+    rng = np.random.default_rng(0)
+    one = rng.normal(size=9)
+    other = one + 0.3 * rng.normal(size=9)
+
+    def told(i: NDArray[np.int64]) -> float:
+        return rank_correlation(one[i], other[i])
+
+    groups = np.zeros(9, dtype=np.int64)
+    assert bootstrap(told, groups, seed=0).high > 1
+    assert bootstrap(told, groups, seed=0, bounds=(-1, 1)).high == 1
+
+
+def test_observations_of_a_cluster_do_not_count_as_many() -> None:
+    rng = np.random.default_rng(0)
+    clusters = np.repeat(np.arange(8), 40)
+    values = rng.normal(size=8)[clusters] + 0.01 * rng.normal(size=320)
+
+    def mean(i: NDArray[np.int64]) -> float:
+        return float(values[i].mean())
+
+    groups = np.zeros(320, dtype=np.int64)
+    alone, together = bootstrap(mean, groups, seed=0), bootstrap(mean, groups, seed=0, clusters=clusters)
+    # The mean of eight numbers, not of 320.
+    assert 4 < (together.high - together.low) / (alone.high - alone.low) < 9
+
+
+def test_a_single_observation_of_a_group_has_no_interval_of_its_own() -> None:
+    values = np.array([1.0, 2.0, 4.0, 8.0])
+
+    def mean(i: NDArray[np.int64]) -> float:
+        return float(values[i].mean())
+
+    found = bootstrap(mean, np.arange(4), seed=0)
+    assert found.low < found.value < found.high

@@ -88,6 +88,7 @@ def bootstrap(
     *,
     seed: int,
     clusters: NDArray[np.int64] | None = None,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Interval:
     """The percentile bootstrap over observations, each drawn again within its group.
 
@@ -100,6 +101,7 @@ def bootstrap(
         groups: ``[n]``, number of each observation's group; how many a group has was chosen and is no chance.
         seed: of the draws.
         clusters: ``[n]``, number of each observation's cluster, None where each is its own.
+        bounds: that the statistic cannot leave.
 
     Returns:
         The statistic and its interval; NaN where more than one draw in forty has no value.
@@ -126,7 +128,7 @@ def bootstrap(
     low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     if np.isfinite([value, low, high]).all():
         low, high = value - wider * max(value - low, 0.0), value + wider * max(high - value, 0.0)
-    return Interval(value, float(low), float(high))
+    return Interval(value, float(max(low, bounds[0])), float(min(high, bounds[1])))
 
 
 def _without_singles(groups: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:

@@ -45,10 +45,9 @@ def part_correlations(
     if len(predicted) < 3:
         nothing = Interval(math.nan, math.nan, math.nan)
         return dict.fromkeys([*domains, None], nothing)
-    found: dict[str | None, Interval] = {
-        name: bootstrap(correlation([place]), one, seed=seed) for place, name in enumerate(domains)
-    }
-    return found | {None: bootstrap(correlation(range(len(domains))), one, seed=seed)}
+    columns: dict[str | None, Sequence[int]] = {name: [place] for place, name in enumerate(domains)}
+    columns[None] = range(len(domains))
+    return {name: bootstrap(correlation(each), one, seed=seed, bounds=(-1, 1)) for name, each in columns.items()}
 
 
 def part_verdicts(parts: pd.DataFrame, domains: Sequence[str], *, seed: int = 0) -> list[Verdict]:

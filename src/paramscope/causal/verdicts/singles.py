@@ -77,8 +77,10 @@ def fidelity(
     # A weight may make no difference at all; its logarithm is that of the smallest number instead.
     positive = np.maximum(changed, np.finfo(float).tiny)
 
-    def told(statistic: Callable[[NDArray[np.int64]], float]) -> Interval:
-        return bootstrap(statistic, groups, seed=seed, clusters=texts)
+    def told(
+        statistic: Callable[[NDArray[np.int64]], float], low: float = -math.inf, high: float = math.inf
+    ) -> Interval:
+        return bootstrap(statistic, groups, seed=seed, clusters=texts, bounds=(low, high))
 
     ratio = changed / activation
 
@@ -89,16 +91,19 @@ def fidelity(
         high = quantile(0.95)(i)
         return min(quantile(0.05)(i), 1 / high) if high > 0 else 0.0
 
+    def right(i: NDArray[np.int64]) -> float:
+        return float(np.average(told_change[i] * true[i] > 0, weights=share[i])) if len(i) else math.nan
+
     return Fidelity(
         count=len(used),
         above=float(share.sum() / weights["share"].sum()) if len(weights) else math.nan,
-        correlation=told(lambda i: rank_correlation(activation[i], changed[i], share[i])),
+        correlation=told(lambda i: rank_correlation(activation[i], changed[i], share[i]), -1, 1),
         slope=told(lambda i: log_slope(activation[i], positive[i], share[i])),
-        low_ratio=told(quantile(0.05)),
-        median_ratio=told(quantile(0.5)),
-        high_ratio=told(quantile(0.95)),
-        worst_ratio=told(worst),
-        sign=told(lambda i: float(np.average(told_change[i] * true[i] > 0, weights=share[i])) if len(i) else math.nan),
+        low_ratio=told(quantile(0.05), 0),
+        median_ratio=told(quantile(0.5), 0),
+        high_ratio=told(quantile(0.95), 0),
+        worst_ratio=told(worst, 0, 1),
+        sign=told(right, 0, 1),
     )
 
 
