@@ -14,7 +14,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from paramscope.domains import DomainSpec
 
 VOCABULARY = 16_000
 
@@ -32,22 +35,13 @@ def measure(name: str) -> dict[str, Any]:
     """Estimate and measure one shape in this process."""
     import resource
 
-    import torch
-
-    from benchmarks.large import save_tokenizer
-    from paramscope.domains import DomainSpec
     from paramscope.planning import make_plan
     from paramscope.profiling import check_plan, run_plan
     from paramscope.settings import Settings
 
     _, samples, tokens, streamed = SHAPES[name]
     with tempfile.TemporaryDirectory() as folder:
-        # Made by a process of its own, whose memory is not this one's.
-        subprocess.run([sys.executable, "-m", "benchmarks.estimates", "--make", name, folder], check=True)
-        save_tokenizer(Path(folder))
-        generator = torch.Generator().manual_seed(0)
-        ids = torch.randint(3, VOCABULARY, (2, samples // 2, tokens), generator=generator).tolist()
-        specs = [DomainSpec("a", ids[0]), DomainSpec("b", ids[1])]
+        specs = prepare(name, folder)
         settings = Settings(
             samples=samples, held_out=0, max_tokens=tokens, weights="streamed" if streamed else "resident"
         )
@@ -61,6 +55,22 @@ def measure(name: str) -> dict[str, Any]:
         "memory": [plan.memory.total / 2**30, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20],
         "seconds": [cost.time, seconds],
     }
+
+
+def prepare(name: str, folder: str) -> list[DomainSpec]:
+    """Save the model of a shape, and draw its samples: two domains of random tokens."""
+    import torch
+
+    from benchmarks.large import save_tokenizer
+    from paramscope.domains import DomainSpec
+
+    _, samples, tokens, _ = SHAPES[name]
+    # Made by a process of its own, whose memory is not this one's.
+    subprocess.run([sys.executable, "-m", "benchmarks.estimates", "--make", name, folder], check=True)
+    save_tokenizer(Path(folder))
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(3, VOCABULARY, (2, samples // 2, tokens), generator=generator).tolist()
+    return [DomainSpec("a", ids[0]), DomainSpec("b", ids[1])]
 
 
 def make(name: str, folder: str) -> None:

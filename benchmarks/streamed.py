@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
-from benchmarks.estimates import SHAPES, VOCABULARY
-from benchmarks.large import save_tokenizer
-from paramscope.domains import DomainSpec
+from benchmarks.estimates import SHAPES, prepare
 from paramscope.planning import Plan, make_plan
 from paramscope.profiling import check_plan, run_plan
 from paramscope.settings import Settings
@@ -56,11 +51,7 @@ def main() -> None:
     name = next(name for name, shape in SHAPES.items() if shape[-1])
     _, samples, tokens, _ = SHAPES[name]
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "benchmarks.estimates", "--make", name, folder], check=True)
-        save_tokenizer(Path(folder))
-        generator = torch.Generator().manual_seed(0)
-        ids = torch.randint(3, VOCABULARY, (2, samples // 2, tokens), generator=generator).tolist()
-        specs = [DomainSpec("a", ids[0]), DomainSpec("b", ids[1])]
+        specs = prepare(name, folder)
         usual = Settings(samples=samples, held_out=0, max_tokens=tokens, pairs=0)
         times: dict[str, list[float]] = {"forward + backward": [], "resident": [], "streamed": []}
         plans = {

@@ -21,30 +21,27 @@ from torch import nn
 from paramscope.causal import verdicts
 from paramscope.causal.damage import HeldOut
 from paramscope.causal.design import Sizes, plan_sizes
-from paramscope.causal.double import InDouble, in_double
+from paramscope.causal.double import InDouble, fits_in_double, in_double
+from paramscope.causal.opening import check_shapes, open_profiled
 from paramscope.causal.parts import Part, check_parts, find_writers, list_parts
 from paramscope.causal.selection import Selection, score_layers
 from paramscope.causal.sets import check_sets
 from paramscope.causal.single import check_singles, noise_floor
 from paramscope.causal.store import Stages, unfinished_arguments
-from paramscope.causal.texts import fit_for, held_out_samples, likelihood_readings, objective_of, profiled_samples
+from paramscope.causal.texts import held_out_samples, likelihood_readings, objective_of, profiled_samples
 from paramscope.domains import Sample
-from paramscope.engine.estimate import memory_free
 from paramscope.errors import UsageError
 from paramscope.measures.bands import thirds
-from paramscope.measures.ranks import Interval
 from paramscope.models.blocks import Structure, find_structure
-from paramscope.models.open import LocatedModel, OpenModel, adopt, load, locate
+from paramscope.models.open import OpenModel
 from paramscope.models.running import evaluation_mode, output_head
 from paramscope.recording import now
-from paramscope.result.manifest import Manifest
 from paramscope.result.place import check_same
 from paramscope.result.profile import Profile
 from paramscope.result.verification import (
     BreakingRecord,
     Checks,
     FidelityRecord,
-    IntervalRecord,
     MatrixRecord,
     PartCorrelationRecord,
     VerdictRecord,
@@ -152,10 +149,10 @@ class _Work:
         """Open the model and plan the sizes."""
         started = time.perf_counter()
         samples, kept_apart = profiled_samples(profile), held_out_samples(profile)
-        opened = _open(profile, model, device)
+        opened = open_profiled(profile, model, device)
         structure = find_structure(opened.model)
-        _check_shapes(profile, opened, structure)
-        double = _fits_in_double(opened)
+        check_shapes(profile, opened, structure)
+        double = fits_in_double(opened)
         head = output_head(opened.model)
         sizes = plan_sizes(
             profile,
@@ -203,74 +200,6 @@ class _Work:
         return selection
 
 
-def _open(profile: Profile, model: str | os.PathLike[str] | nn.Module | None, device: str) -> OpenModel:
-    """The profile's model.
-
-    Raises:
-        UsageError: it is not named, not there, or another one.
-    """
-    manifest = profile.manifest
-    if isinstance(model, nn.Module):
-        opened = adopt(model)
-    else:
-        place = os.fspath(model) if model is not None else manifest.model.place
-        if place is None:
-            raise UsageError("the run was made of a model in memory; give it, or a path to it with --model")
-        if manifest.engine.weights == "streamed":
-            raise UsageError(
-                f"the run's weights stayed on the disk, and the checks change them in memory; profile {place} with "
-                "--weights resident, or give a loaded model"
-            )
-        located = _locate(manifest, place, given=model is not None)
-        opened = load(located, dtype=str(manifest.arguments.get("dtype", "auto")), device=device)
-    files = manifest.model.files
-    if set(files) == set(opened.files) and files != opened.files:
-        changed = next(name for name in files if files[name] != opened.files[name])
-        raise UsageError(
-            f"{opened.name} is not the model of the run ({changed} differs); give the one that was profiled with "
-            "--model"
-        )
-    return opened
-
-
-def _locate(manifest: Manifest, place: str, *, given: bool) -> LocatedModel:
-    try:
-        return locate(place, manifest.model.revision)
-    except UsageError as error:
-        if given:
-            raise
-        raise UsageError(f"{error}; where the run's model lies elsewhere now, give it with --model") from error
-
-
-def _check_shapes(profile: Profile, opened: OpenModel, structure: Structure) -> None:
-    """Refuse a model with other weights than the profile tells of, where its files do not tell it from the run's.
-
-    Raises:
-        UsageError: it has.
-    """
-    measured = profile.tables.modules[["layer", "module", "rows", "columns"]].itertuples(index=False, name=None)
-    there = [
-        (layer, weight.name, weight.rows, weight.columns)
-        for layer, block in enumerate(structure.blocks)
-        for weight in block.weights
-    ]
-    if list(measured) != there:
-        raise UsageError(
-            f"{opened.name} is not the model of the run (its layers have other weights); give the one that was "
-            "profiled with --model"
-        )
-
-
-def _fits_in_double(opened: OpenModel) -> bool:
-    """Whether the model can be copied in float64, which must take no more than half of the memory that is free."""
-    # A forward put in the place of a module's own may be bound to this very model; a copy would run it.
-    if any("forward" in vars(module) for module in opened.model.modules()):
-        return False
-    needed = 8 * sum(p.numel() for p in opened.model.parameters())
-    free = memory_free(opened.device)
-    return free is not None and needed < free / 2
-
-
 def _verify(work: _Work, stages: Stages, arguments: dict[str, Any]) -> Checks:
     started, began = now(), time.perf_counter()
     timings = {"opening": work.seconds}
@@ -299,12 +228,11 @@ def _singles(work: _Work) -> pd.DataFrame:
         model = in_double(model)
         structure = find_structure(model)
     objective = objective_of(work.profile)
-    readings = {name: fit_for(objective, given) for name, given in work.samples.items()}
     turns = [
-        (name, number, reading)
-        for turn in range(max(len(given) for given in readings.values()))
-        for name, given in readings.items()
-        for number, reading in given[turn : turn + 1]
+        (name, turn, objective.read(sample))
+        for turn in range(max(len(given) for given in work.samples.values()))
+        for name, given in work.samples.items()
+        for sample in given[turn : turn + 1]
     ]
     texts = turns[: work.sizes.texts]
     total = len(texts) * work.sizes.cells
@@ -377,7 +305,7 @@ def summarise(
         started=started,
         finished=now(),
         arguments=arguments,
-        sizes=plain(work.sizes.as_plain()),
+        sizes=plain(dataclasses.asdict(work.sizes)),
         singles_dtype="float64" if work.double else str(work.opened.dtype).removeprefix("torch."),
         noise_floor=plain(floor),
         fidelity=[_fidelity(whole, None), *layers],
@@ -408,10 +336,6 @@ def summarise(
         timings=timings,
         warnings=[],
     )
-
-
-def _interval(interval: Interval) -> IntervalRecord:
-    return IntervalRecord(**plain(dataclasses.asdict(interval)))
 
 
 def _fidelity(found: verdicts.Fidelity, layer: int | None) -> FidelityRecord:

@@ -37,7 +37,7 @@ def config(model: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("double", [True, False])
 @pytest.mark.parametrize("name", ["llama", "gpt2", "mixtral", "mamba"])
 def test_checks_leave_the_model_as_it_was(name: str, double: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paramscope.verifying._fits_in_double", lambda _: double)
+    monkeypatch.setattr("paramscope.verifying.fits_in_double", lambda _: double)
     model = mixed(name)
     profile = profiled(model)
     before = buffers(model), config(model)
@@ -60,7 +60,7 @@ def test_checks_leave_the_model_as_it_was(name: str, double: bool, monkeypatch: 
 def test_checks_that_are_cut_short_leave_the_model_as_it_was(
     stage: str, error: type[BaseException], double: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("paramscope.verifying._fits_in_double", lambda _: double)
+    monkeypatch.setattr("paramscope.verifying.fits_in_double", lambda _: double)
     model = mixed("gpt2")
     profile = profiled(model)
 
@@ -76,7 +76,7 @@ def test_checks_that_are_cut_short_leave_the_model_as_it_was(
 @pytest.mark.parametrize("calls", [3, 8, 20, 40])
 @pytest.mark.parametrize("place", ["model.layers.1.mlp.down_proj", "lm_head"])
 def test_an_error_inside_the_model_leaves_it_as_it_was(place: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paramscope.verifying._fits_in_double", lambda _: False)
+    monkeypatch.setattr("paramscope.verifying.fits_in_double", lambda _: False)
     model = mixed("llama")
     profile = profiled(model)
     left = [calls]

@@ -77,7 +77,7 @@ def test_checks_of_a_run_are_those_of_its_profile_and_are_kept(
     assert read_verification(run) == checks.result
     assert Verification.model_validate_json((run / "verify.json").read_text()) == checks.result
     json.loads((run / "verify.json").read_text(), parse_constant=pytest.fail)
-    monkeypatch.setattr("paramscope.verifying.load", without_model)
+    monkeypatch.setattr("paramscope.causal.opening.load", without_model)
     again = paramscope.verify(run)
     assert again.result == checks.result
     for name in TABLES:

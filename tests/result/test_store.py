@@ -82,7 +82,7 @@ def test_overwrite_replaces_the_whole_run(profile: Profile, saved: Path) -> None
     assert [path.name for path in saved.parent.iterdir()] == ["run"]
 
 
-@pytest.mark.parametrize("step", ["write_tables", "_write_atomically", "replace_folder"])
+@pytest.mark.parametrize("step", ["write_tables", "write_atomically", "replace_folder"])
 def test_failure_while_writing_leaves_the_old_run_and_nothing_else(
     profile: Profile, saved: Path, content: Content, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
 from paramscope.causal.zeroing import Cut, zeroed
-from paramscope.engine.batches import plan_batches
-from paramscope.engine.layout import TOKENS_PER_BATCH, logit_rows
+from paramscope.engine.layout import usual_batches
 from paramscope.engine.objectives import Reading
 from paramscope.engine.replay import Replay
 from paramscope.models.blocks import Block, Structure
-from paramscope.models.running import vocabulary
 
 
 class HeldOut:
@@ -37,13 +37,7 @@ class HeldOut:
         """
         everything = [reading for given in readings.values() for reading in given]
         self.owner = np.repeat(np.arange(len(readings)), [len(given) for given in readings.values()])
-        batches, order = plan_batches(
-            everything,
-            self.owner.tolist(),
-            batch_size=1 if structure.routes else None,
-            tokens=TOKENS_PER_BATCH,
-            logit_rows=logit_rows(vocabulary(model)),
-        )
+        batches, order = usual_batches(model, structure, everything, self.owner.tolist())
         self._place = np.argsort(order)
         self._batches = batches
         self._replays = [Replay(model, structure.blocks, batch.readings) for batch in batches]
@@ -62,6 +56,21 @@ class HeldOut:
         with zeroed(cuts):
             losses = self._told([replay.from_block(first) for replay in self._replays])
         return np.where(np.isfinite(losses), losses - self.losses, np.inf)
+
+    def table(self, damage: NDArray[np.float64], domains: Sequence[str], **columns: Any) -> pd.DataFrame:
+        """A damage as a table, a row a text.
+
+        Args:
+            damage: from ``damage``.
+            domains: names.
+            columns: before domain, sample and damage; the same in all rows, or ``[N]``.
+
+        Returns:
+            The table.
+        """
+        names = np.asarray(domains, dtype=object)[self.owner]
+        numbers = np.concatenate([np.arange(count) for count in np.bincount(self.owner)])
+        return pd.DataFrame(columns | {"domain": names, "sample": numbers, "damage": damage})
 
     def _told(self, logits: Sequence[torch.Tensor]) -> NDArray[np.float64]:
         values = [

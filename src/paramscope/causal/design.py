@@ -65,10 +65,6 @@ class Sizes:
     parts: dict[str, int]
     seconds: float
 
-    def as_plain(self) -> dict[str, object]:
-        """As JSON values."""
-        return dataclasses.asdict(self)
-
 
 def plan_sizes(
     profile: Profile,

@@ -9,6 +9,9 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from paramscope.engine.estimate import memory_free
+from paramscope.models.open import OpenModel
+
 
 class InDouble(TorchFunctionMode):
     """Within it, whatever asks for float32 gets float64.
@@ -33,3 +36,13 @@ def _wider(value: Any) -> Any:
 def in_double(model: nn.Module) -> nn.Module:
     """A copy of a model in float64; run it within ``InDouble``."""
     return copy.deepcopy(model).double()
+
+
+def fits_in_double(opened: OpenModel) -> bool:
+    """Whether the model can be copied in float64, which must take no more than half of the memory that is free."""
+    # A forward put in the place of a module's own may be bound to this very model; a copy would run it.
+    if any("forward" in vars(module) for module in opened.model.modules()):
+        return False
+    needed = 8 * sum(p.numel() for p in opened.model.parameters())
+    free = memory_free(opened.device)
+    return free is not None and needed < free / 2

@@ -161,23 +161,13 @@ def check_parts(
         progress: told how many parts more are done.
 
     Returns:
-        A row a part and held-out text: kind, layer, name, domain, sample, predicted, damage (nats per token).
+        A row a part and held-out text: kind, layer, name, predicted, domain, sample, damage (nats per token).
     """
-    numbers = np.concatenate([np.arange(count) for count in np.bincount(held.owner)])
     tables = []
     for part in parts:
-        tables.append(
-            pd.DataFrame(
-                {
-                    "kind": part.kind,
-                    "layer": part.layer,
-                    "name": part.name,
-                    "domain": np.asarray(domains, dtype=object)[held.owner],
-                    "sample": numbers,
-                    "predicted": part.predicted[held.owner],
-                    "damage": held.damage(part.cuts, part.layer),
-                }
-            )
-        )
+        damage = held.damage(part.cuts, part.layer)
+        predicted = part.predicted[held.owner]
+        columns = {"kind": part.kind, "layer": part.layer, "name": part.name, "predicted": predicted}
+        tables.append(held.table(damage, domains, **columns))
         progress(1)
     return pd.concat(tables, ignore_index=True)

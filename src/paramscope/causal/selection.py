@@ -10,15 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from paramscope.causal.zeroing import Cut
-from paramscope.engine.batches import plan_batches
 from paramscope.engine.forward import layer_major_pass
-from paramscope.engine.layout import TOKENS_PER_BATCH, logit_rows
+from paramscope.engine.layout import usual_batches
 from paramscope.engine.objectives import Objective, Reading
 from paramscope.engine.reduce import reduce_layer
 from paramscope.engine.reduction import Reduction
 from paramscope.models.blocks import Block, Structure
 from paramscope.models.open import OpenModel
-from paramscope.models.running import vocabulary
 
 OWN_CRITERIA = ("activation", "input-norm", "difference", "ratio", "lowest")
 """Criteria that are asked for each domain: its mean activation; |w| times the norm of the weight's input over its texts
@@ -63,13 +61,7 @@ def score_layers(
     """
     blocks = structure.blocks
     owner = [place for place, given in enumerate(readings) for _ in given]
-    batches, order = plan_batches(
-        [reading for given in readings for reading in given],
-        owner,
-        batch_size=1 if structure.routes else None,
-        tokens=TOKENS_PER_BATCH,
-        logit_rows=logit_rows(vocabulary(opened.model)),
-    )
+    batches, order = usual_batches(opened.model, structure, [reading for given in readings for reading in given], owner)
     plan = Reduction(
         order=order,
         sizes=[len(given) for given in readings],
@@ -137,6 +129,29 @@ class _Largest:
         return codes[self._values[places].sort(descending=True, stable=True).indices]
 
 
+def _values(
+    criterion: str, own: torch.Tensor, others: torch.Tensor, sizes: torch.Tensor, norms: torch.Tensor
+) -> torch.Tensor:
+    """What a criterion looks for the largest of, see ``OWN_CRITERIA``.
+
+    Args:
+        criterion: one of them.
+        own: mean activation over the domain's texts, ``[rows, columns]``.
+        others: the mean of that over the other domains.
+        sizes: |w|, ``[E, out, in]``.
+        norms: of the inputs, ``[E, in]``.
+    """
+    if criterion == "input-norm":
+        return sizes * norms[:, None, :]
+    if criterion == "difference":
+        return own - others
+    if criterion == "ratio":
+        # The sum less one of its parts may come out a little below zero.
+        ratio = own / others.clamp(min=torch.finfo(torch.float32).tiny)
+        return torch.where(own > _median(own), ratio, -torch.inf)
+    return -own if criterion == "lowest" else own
+
+
 def _median(values: torch.Tensor) -> torch.Tensor:
     """About the median: of 65,536 values and more, in even steps, where there are so many."""
     flat = values.flatten()
@@ -187,21 +202,12 @@ class Selection:
             self._found[band, MAGNITUDE, 0].add(sizes.flatten(), first)
             means = scores.means[weight.name].float()
             total = means.sum(0)
-            for domain in range(self.domains):
-                own = means[domain]
+            for domain, own in enumerate(means):
                 others = (total - own) / max(self.domains - 1, 1)
-                inputs = sizes * scores.norms[weight.name][domain][:, None, :]
-                # The sum less one of its parts may come out a little below zero.
-                ratio = own / others.clamp(min=torch.finfo(torch.float32).tiny)
-                values = {
-                    "activation": own,
-                    "input-norm": inputs,
-                    "difference": own - others,
-                    "ratio": torch.where(own > _median(own), ratio, -torch.inf),
-                    "lowest": -own,
-                }
+                norms = scores.norms[weight.name][domain]
                 for criterion in {"activation", *self.criteria}:
-                    self._found[band, criterion, domain].add(values[criterion].flatten(), first)
+                    values = _values(criterion, own, others, sizes, norms)
+                    self._found[band, criterion, domain].add(values.flatten(), first)
 
     def chosen(self, band: str, criterion: str, domain: int, share: float) -> NDArray[np.int64]:
         """Codes of a set's weights; those of a smaller share are the first ones of a larger."""
@@ -252,9 +258,3 @@ class Selection:
             Cut.at(self._modules[number][1], torch.from_numpy(part))
             for number, part in zip(numbers.tolist(), places, strict=True)
         ]
-
-    def counts(self, codes: NDArray[np.int64]) -> dict[str, int]:
-        """How many weights of a set each module has, by layer and name."""
-        numbers, counts = np.unique(codes >> _SHIFT, return_counts=True)
-        names = [f"{layer}/{weight.name}" for layer, weight in (self._modules[number] for number in numbers.tolist())]
-        return dict(zip(names, counts.tolist(), strict=True))

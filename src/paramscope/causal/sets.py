@@ -63,24 +63,20 @@ def check_sets(
         ``magnitude`` and ``random``), draw, domain, sample, damage (nats per token).
     """
     rng = np.random.default_rng([seed, *band.encode()])
-    numbers = np.concatenate([np.arange(count) for count in np.bincount(held.owner)])
     tables = []
     for share, criterion, domain, draw, codes in _sets(selection, plan, band, len(domains), rng):
         cuts = selection.cuts(codes)
         damage = held.damage(cuts, first_block(selection.blocks, cuts))
         tables.append(
-            pd.DataFrame(
-                {
-                    "band": band,
-                    "share": share,
-                    "weights": len(codes),
-                    "criterion": criterion,
-                    "chosen_for": "" if criterion in (MAGNITUDE, RANDOM) else domains[domain],
-                    "draw": draw,
-                    "domain": np.asarray(domains, dtype=object)[held.owner],
-                    "sample": numbers,
-                    "damage": damage,
-                }
+            held.table(
+                damage,
+                domains,
+                band=band,
+                share=share,
+                weights=len(codes),
+                criterion=criterion,
+                chosen_for="" if criterion in (MAGNITUDE, RANDOM) else domains[domain],
+                draw=draw,
             )
         )
         progress(1)

@@ -14,6 +14,7 @@ import pyarrow
 
 from paramscope.errors import UsageError
 from paramscope.result.place import check_same, resolved
+from paramscope.result.store import write_atomically
 from paramscope.result.verification import DOCUMENT, TABLES, Verification
 
 UNFINISHED = "verify.unfinished"
@@ -81,11 +82,7 @@ class Stages:
         for left in folder.iterdir():
             if left.name != "lock":
                 left.unlink()
-        _write(record, json.dumps(identity, ensure_ascii=False, indent=1))
-
-    def has(self, name: str) -> bool:
-        """Whether a stage is finished."""
-        return self._folder is not None and (self._folder / f"{name}.parquet").is_file()
+        write_atomically(record, json.dumps(identity, ensure_ascii=False, indent=1))
 
     def table(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """A stage's table: read back, or made and kept.
@@ -119,7 +116,7 @@ class Stages:
         (self._run / DOCUMENT).unlink(missing_ok=True)
         for name in TABLES:
             _write_table(self._run / f"verify-{name}.parquet", tables[name])
-        _write(self._run / DOCUMENT, result.model_dump_json(indent=1) + "\n")
+        write_atomically(self._run / DOCUMENT, result.model_dump_json(indent=1) + "\n")
         self._lock.close()
         shutil.rmtree(self._folder)
 
@@ -129,12 +126,6 @@ class Stages:
             if not list(self._folder.glob("*.parquet")):
                 shutil.rmtree(self._folder)
             self._lock.close()
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

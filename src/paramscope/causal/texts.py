@@ -8,7 +8,7 @@ import pandas as pd
 
 from paramscope.domains import Sample, Text
 from paramscope.engine.objectives import OBJECTIVES, Objective, Reading
-from paramscope.errors import UnfitError, UsageError
+from paramscope.errors import UsageError
 from paramscope.result.profile import Profile
 
 
@@ -82,14 +82,3 @@ def likelihood_readings(samples: Mapping[str, Sequence[Sample]]) -> dict[str, li
     """What the mean log-likelihood reads of samples, by domain."""
     read = OBJECTIVES["mean-logprob"].read
     return {domain: [read(sample) for sample in given] for domain, given in samples.items()}
-
-
-def fit_for(objective: Objective, samples: Sequence[Sample]) -> list[tuple[int, Reading]]:
-    """Numbers and readings of the samples that an objective can read."""
-    found = []
-    for number, sample in enumerate(samples):
-        try:
-            found.append((number, objective.read(sample)))
-        except UnfitError:
-            continue
-    return found

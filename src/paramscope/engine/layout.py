@@ -46,6 +46,29 @@ def logit_rows(vocabulary: int) -> int:
     return max(1, LOGITS_BYTES // (8 * max(vocabulary, 1)))
 
 
+def usual_batches(
+    model: nn.Module, structure: Structure, readings: Sequence[Reading], domains: Sequence[int]
+) -> tuple[list[MicroBatch], list[int]]:
+    """Micro-batches of the usual size, where no limit of memory is given.
+
+    Args:
+        model: the model.
+        structure: of the model.
+        readings: of all samples.
+        domains: number of each sample's domain.
+
+    Returns:
+        As ``plan_batches``.
+    """
+    return plan_batches(
+        readings,
+        domains,
+        batch_size=1 if structure.routes else None,
+        tokens=TOKENS_PER_BATCH,
+        logit_rows=logit_rows(vocabulary(model)),
+    )
+
+
 def lay_out(
     opened: OpenModel,
     structure: Structure,

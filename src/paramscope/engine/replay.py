@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,8 @@ from paramscope.engine.objectives import Reading
 from paramscope.engine.schedule import head_at, map_tensors, mappings_in, run_block, tensors_in
 from paramscope.models.blocks import Block
 from paramscope.models.products import Product, ProductWatch
-from paramscope.models.running import accepts, output_head
+from paramscope.models.running import Forward, accepts, output_head, replaced_forwards
 from paramscope.models.weights import LinearWeight
-
-Forward = Callable[..., Any]
 
 _NUDGE = 1e-8
 
@@ -216,7 +214,12 @@ class Replay:
         """Run the model with another forward of its blocks: ``block(number, original, *args, **kwargs)``."""
         batch = MicroBatch(self._readings * variants, 0)
         positions = batch.positions(self._device)
-        with torch.set_grad_enabled(graph), _replaced(self._blocks, block), head_at(self._head, lambda: positions):
+        modules = [each.module for each in self._blocks]
+        with (
+            torch.set_grad_enabled(graph),
+            replaced_forwards(modules, lambda number, original: functools.partial(block, number, original)),
+            head_at(self._head, lambda: positions),
+        ):
             inputs = batch.model_inputs(self._device, takes_positions=self._takes_positions)
             logits: torch.Tensor = self._model(**inputs).logits
         if self._head is None:
@@ -229,19 +232,3 @@ def _repeated(tensor: torch.Tensor, variants: int, axis: int | None) -> torch.Te
     if axis is None:
         return tensor.clone()
     return tensor.repeat(*(variants if place == axis else 1 for place in range(tensor.dim())))
-
-
-@contextmanager
-def _replaced(blocks: Sequence[Block], block: Callable[..., Any]) -> Iterator[None]:
-    """Within it the blocks' forward is ``block``, given the number and the original."""
-    former = [vars(each.module).get("forward") for each in blocks]
-    try:
-        for number, each in enumerate(blocks):
-            each.module.forward = functools.partial(block, number, each.module.forward)
-        yield
-    finally:
-        for each, patch in zip(blocks, former, strict=True):
-            if patch is None:
-                vars(each.module).pop("forward", None)
-            else:
-                each.module.forward = patch

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from paramscope.errors import CheckError
+from paramscope.models.running import replaced_forwards
 
 
 def tensors_in(tree: Any) -> list[torch.Tensor]:
@@ -139,10 +140,9 @@ class LayerMajor:
 
     def __enter__(self) -> LayerMajor:
         self._original = [block.forward for block in self._blocks]
-        self._patched = [vars(block).get("forward") for block in self._blocks]
         self._scheduler = greenlet.getcurrent()
-        for number, block in enumerate(self._blocks):
-            block.forward = self._switch(number)
+        self._replaced = replaced_forwards(self._blocks, lambda number, _: self._switch(number))
+        self._replaced.__enter__()
         self._coroutines = [greenlet.greenlet(call) for call in self._calls]
         return self
 
@@ -150,11 +150,7 @@ class LayerMajor:
         for coroutine in self._coroutines:
             if coroutine:
                 coroutine.throw()
-        for block, patch in zip(self._blocks, self._patched, strict=True):
-            if patch is None:
-                vars(block).pop("forward", None)  # a module that stands in the list twice has none left
-            else:
-                block.forward = patch
+        self._replaced.__exit__(None, None, None)
         self._visits.clear()
 
     def _switch(self, number: int) -> Callable[..., Any]:

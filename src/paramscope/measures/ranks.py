@@ -21,8 +21,8 @@ class Interval:
     """A number and its 95 % interval; NaN where there is none."""
 
     value: float
-    low: float
-    high: float
+    low: float = float("nan")
+    high: float = float("nan")
 
 
 def weighted_ranks(values: Array, weights: Array) -> Array:

@@ -8,6 +8,26 @@ from numpy.typing import NDArray
 PERMUTATIONS = 5000
 
 
+def own_damage(damage: NDArray[np.float64], owner: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What each sample loses to the set chosen for its own domain.
+
+    Args:
+        damage: ``[D, N]``, of the set chosen for domain i to sample n.
+        owner: ``[N]``, number of each sample's domain.
+
+    Returns:
+        ``[N]``.
+    """
+    found: NDArray[np.float64] = damage[owner, np.arange(len(owner))]
+    return found
+
+
+def others_damage(damage: NDArray[np.float64], owner: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What each sample loses to the sets chosen for the other domains, on the mean; as ``own_damage``."""
+    found: NDArray[np.float64] = (damage.sum(0) - own_damage(damage, owner)) / max(len(damage) - 1, 1)
+    return found
+
+
 def own_excess(damage: NDArray[np.float64], owner: NDArray[np.int64]) -> float:
     """How much more the set chosen for its own domain costs a sample than the sets chosen for the others do.
 
@@ -18,10 +38,7 @@ def own_excess(damage: NDArray[np.float64], owner: NDArray[np.int64]) -> float:
     Returns:
         The mean over samples of ``damage[own] - mean of damage[others]``.
     """
-    domains, samples = damage.shape
-    own = damage[owner, np.arange(samples)]
-    others = (damage.sum(0) - own) / max(domains - 1, 1)
-    return float((own - others).mean())
+    return float((own_damage(damage, owner) - others_damage(damage, owner)).mean())
 
 
 def own_excess_p_value(damage: NDArray[np.float64], owner: NDArray[np.int64], *, seed: int) -> float:

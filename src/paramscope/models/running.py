@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
+
+Forward = Callable[..., Any]
 
 
 @contextmanager
@@ -47,6 +50,31 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
         for state, former in states:
             for key in [key for key, value in state.items() if isinstance(value, torch.Tensor)]:
                 state[key] = former.get(key)
+
+
+@contextmanager
+def replaced_forwards(modules: Sequence[nn.Module], replacement: Callable[[int, Forward], Forward]) -> Iterator[None]:
+    """Within it, other functions stand for the modules' forward; afterwards each has its own again, or its own patch.
+
+    Args:
+        modules: one may stand in the list twice.
+        replacement: makes the other function of a module's number and its forward.
+
+    Yields:
+        Nothing.
+    """
+    originals = [module.forward for module in modules]
+    patches = [vars(module).get("forward") for module in modules]
+    try:
+        for number, (module, original) in enumerate(zip(modules, originals, strict=True)):
+            module.forward = replacement(number, original)
+        yield
+    finally:
+        for module, patch in zip(modules, patches, strict=True):
+            if patch is None:
+                vars(module).pop("forward", None)  # a module that stands in the list twice has none left
+            else:
+                module.forward = patch
 
 
 def output_head(model: nn.Module) -> nn.Module | None:

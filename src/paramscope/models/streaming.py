@@ -22,6 +22,7 @@ from torch.utils.checkpoint import checkpoint
 
 from paramscope.errors import UsageError
 from paramscope.models.blocks import find_blocks
+from paramscope.models.running import Forward, replaced_forwards
 from paramscope.models.weights import refuse_not_finite
 
 
@@ -113,22 +114,16 @@ class StreamedWeights:
     @contextmanager
     def again_backward(self) -> Iterator[None]:
         """Within it plain autograd through the whole model works: each block is read and run again in its backward."""
-        originals = [block.forward for block in self._blocks]
 
-        def checkpointed(number: int) -> Any:
+        def checkpointed(number: int, original: Forward) -> Forward:
             def run(*args: Any, **kwargs: Any) -> Any:
                 self.hold(number)
-                return originals[number](*args, **kwargs)
+                return original(*args, **kwargs)
 
             return lambda *args, **kwargs: checkpoint(run, *args, use_reentrant=False, **kwargs)
 
-        for number, block in enumerate(self._blocks):
-            block.forward = checkpointed(number)
-        try:
+        with replaced_forwards(self._blocks, checkpointed):
             yield
-        finally:
-            for block in self._blocks:
-                del block.forward
 
 
 def _without_memory(like: torch.Tensor, device: torch.device) -> torch.Tensor:

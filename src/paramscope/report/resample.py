@@ -13,17 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paramscope.measures.intervals import LEVEL, bootstrap_draws
+from paramscope.measures.ranks import Interval
 from paramscope.measures.similarity import DRAWS, FEWEST
 from paramscope.result.profile import Profile
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with the ends of its 95 % interval, NaN where there is none."""
-
-    value: float
-    low: float = np.nan
-    high: float = np.nan
 
 
 @dataclass(frozen=True)

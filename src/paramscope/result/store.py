@@ -95,7 +95,7 @@ class Checkpoint:
             for left in self.folder.iterdir():
                 if left.name != "lock":
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
-            _write_atomically(record, json.dumps(identity, ensure_ascii=False, indent=1))
+            write_atomically(record, json.dumps(identity, ensure_ascii=False, indent=1))
 
     @property
     def finished_layers(self) -> int:
@@ -179,7 +179,7 @@ class Checkpoint:
 def write_run(folder: Path, manifest: Manifest, tables: Tables) -> None:
     """Write a run into an existing folder, the manifest last."""
     write_tables(folder, tables)
-    _write_atomically(folder / MANIFEST, manifest.to_json())
+    write_atomically(folder / MANIFEST, manifest.to_json())
 
 
 def save_run(run: Path, manifest: Manifest, tables: Tables, *, overwrite: bool) -> None:
@@ -227,7 +227,8 @@ def _make_readable(folder: Path) -> None:
             path.chmod(mode)
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file that is whole or not there."""
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)

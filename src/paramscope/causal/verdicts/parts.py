@@ -32,9 +32,9 @@ def part_correlations(
     Returns:
         Intervals by domain, and of the mean over domains under None; those of fewer than three parts are NaN.
     """
-    kinds = [kind, "random neurons"] if kind == "neurons" else [kind]
-    table = parts[parts["kind"].isin(kinds)]
-    means = table.groupby(["kind", "layer", "name", "domain"], sort=False)[["predicted", "damage"]].mean()
+    means = (
+        _of_kind(parts, kind).groupby(["kind", "layer", "name", "domain"], sort=False)[["predicted", "damage"]].mean()
+    )
     predicted = means["predicted"].unstack("domain")[list(domains)].to_numpy(float)
     damage = means["damage"].unstack("domain")[list(domains)].to_numpy(float)
     one = np.zeros(len(predicted), dtype=np.int64)
@@ -50,12 +50,16 @@ def part_correlations(
     return {name: bootstrap(correlation(each), one, seed=seed, bounds=(-1, 1)) for name, each in columns.items()}
 
 
+def _of_kind(parts: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Parts of a kind; random groups of neurons are neurons too."""
+    return parts[parts["kind"].isin([kind, "random neurons"] if kind == "neurons" else [kind])]
+
+
 def part_verdicts(parts: pd.DataFrame, domains: Sequence[str], *, seed: int = 0) -> list[Verdict]:
     """Whether the sums of activations tell which parts matter."""
     verdicts = []
     for kind, told in PART_KINDS.items():
-        table = parts[parts["kind"].isin([kind, "random neurons"] if kind == "neurons" else [kind])]
-        count = len(table[["kind", "layer", "name"]].drop_duplicates())
+        count = len(_of_kind(parts, kind)[["kind", "layer", "name"]].drop_duplicates())
         if count < 3:
             continue
         verdicts.append(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from paramscope.causal.verdicts.breaking import BREAKS
 from paramscope.causal.verdicts.verdict import Verdict, judge
 from paramscope.measures.ranks import Interval, bootstrap
-from paramscope.measures.specificity import own_excess_p_value
+from paramscope.measures.specificity import others_damage, own_damage, own_excess_p_value
 from paramscope.wording import told_share
 
 Array = NDArray[np.float64]
@@ -63,13 +63,11 @@ class SetDamages:
 
     def own(self, matrix: Array) -> Array:
         """``[N]``: of a matrix, what the set chosen for each text's own domain does to it."""
-        own: Array = matrix[self.owner, np.arange(len(self.owner))]
-        return own
+        return own_damage(matrix, self.owner)
 
     def others(self, matrix: Array) -> Array:
         """``[N]``: the mean over the sets chosen for other domains."""
-        others: Array = (matrix.sum(0) - self.own(matrix)) / max(len(self.domains) - 1, 1)
-        return others
+        return others_damage(matrix, self.owner)
 
     def by_domain(self, matrix: Array) -> Array:
         """``[D, D]``: the mean over the texts of each domain."""
