@@ -27,7 +27,7 @@ SAMPLED = slice(1, None, 3)
 
 @dataclass(frozen=True)
 class Case:
-    """One weight and its captures; the samples' order in the engine is not that of the domains.
+    """One weight and its captures; within a domain, the engine has the samples in another order.
 
     Attributes:
         pairs: per micro-batch ``[B, T, in]`` and ``[B, T, out]``.
@@ -43,7 +43,9 @@ class Case:
 
     def plan(self, device: str = "cpu") -> Reduction:
         count = sum(self.sizes)
-        order = torch.randperm(count, generator=torch.Generator().manual_seed(count)).tolist()
+        generator = torch.Generator().manual_seed(count)
+        parts = torch.arange(count).split(list(self.sizes))
+        order = [i for part in parts for i in part[torch.randperm(len(part), generator=generator)].tolist()]
         return Reduction(order, self.sizes, (), torch.float32, torch.device(device))
 
 

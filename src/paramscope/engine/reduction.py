@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,7 +70,7 @@ class Reduction:
     """How samples are put together; the same for every layer.
 
     Attributes:
-        order: the engine's order as indices into the samples (domains one after the other in both).
+        order: the engine's order as indices into the samples; domains lie one after the other in both.
         sizes: samples per domain.
         thresholds: counted exactly.
         dtype: of the products and sums, at least float32.
@@ -128,6 +129,18 @@ class Reduction:
                 rows[domain, group, start : start + size] = kept / kept.sum()
             start += size
         return self._in_engine_order(rows.reshape(-1, self.samples))
+
+    @functools.cached_property
+    def spans(self) -> list[slice]:
+        """Where each domain's samples lie in a tile."""
+        ends = np.cumsum([0, *self.sizes]).tolist()
+        return [slice(*pair) for pair in itertools.pairwise(ends)]
+
+    @functools.cached_property
+    def deleted_shares(self) -> list[torch.Tensor]:
+        """By domain ``[G, n]``: the part of ``deleted_rows`` that is not zero."""
+        rows = self.deleted_rows.view(len(self.sizes), GROUPS, -1)
+        return [rows[domain, :, span].contiguous() for domain, span in enumerate(self.spans)]
 
     @functools.cached_property
     def mean_classes(self) -> SampleMeans:

@@ -11,6 +11,7 @@ import torch
 
 from paramscope.engine.capture import Pair
 from paramscope.engine.reduction import Reduction
+from paramscope.measures.intervals import GROUPS
 
 _LEAST_ROWS = 48
 """Rows that a tile should have: with fewer, a sample's product is too small to be fast."""
@@ -75,11 +76,15 @@ class PlainTiles:
             size = self._matrix[rows].to(plan.dtype).abs()
             # |w| is taken out of the means, which are fewer than the samples.
             place = slice(start - part.start, rows.stop - part.start)
-            torch.mul((plan.mean_rows @ flat).view(len(means), -1, columns), size, out=means[:, place])
             first = (sampled.start - rows.start) % sampled.step
             chosen = tile[:, first :: sampled.step]
-            without = plan.deleted_rows @ chosen.reshape(plan.samples, -1)
-            deleted.append(without.view(len(without), chosen.shape[1], columns) * size[first :: sampled.step])
+            without = chosen.new_empty(len(plan.sizes), GROUPS, *chosen.shape[1:])
+            for domain, span in enumerate(plan.spans):
+                # Adding up reads the tile several times as fast as a product with so few rows of shares does.
+                torch.sum(tile[span], 0, out=means[domain, place]).div_(plan.sizes[domain])
+                torch.mm(plan.deleted_shares[domain], chosen[span].flatten(1), out=without[domain].flatten(1))
+            means[:, place] *= size
+            deleted.append(without.mul_(size[first :: sampled.step]).flatten(0, 1))
             if plan.pairs:
                 tile.mul_(size)
                 _add_gram(gram, flat if plan.paired_rows is None else flat[plan.paired_rows])
