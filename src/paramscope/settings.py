@@ -14,6 +14,8 @@ RESIDENCY_NAMES = ("auto", "resident", "streamed")
 ACTIVATION_NAMES = ("first-order", "integrated")
 DTYPE_NAMES = ("auto", "float64", "float32", "bfloat16")
 
+PATH_STEPS = 8
+"""Of the integrated activation's path, where nothing else is asked for."""
 
 _LAYOUT = ("batch_size", "weights", "max_memory")
 """Settings that change nothing but rounding: a run may be resumed with others."""
@@ -29,7 +31,7 @@ class Settings:
         objective: D, one of ``OBJECTIVE_NAMES``.
         activation: ``first-order``, or ``integrated`` along the path on which a block's weights go to zero together:
             about ``steps * layers / 2`` times as dear.
-        steps: of that path.
+        steps: of that path; None takes 8. Only with ``integrated``.
         dtype: that the model runs in, one of ``DTYPE_NAMES``; ``auto`` is float32 on the CPU and the model's own on a
             GPU.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
@@ -50,7 +52,7 @@ class Settings:
     max_tokens: int = 256
     objective: str = "max-logit"
     activation: str = "first-order"
-    steps: int = 8
+    steps: int | None = None
     dtype: str = "auto"
     device: str = "auto"
     batch_size: int | None = None
@@ -73,10 +75,12 @@ class Settings:
             ("steps", 1),
         ):
             value = getattr(self, name)
-            if value is None and name in ("batch_size", "max_memory"):
+            if value is None and name in ("batch_size", "max_memory", "steps"):
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise UsageError(f"{_flag(name)} {value!r} is out of range; give a whole number of at least {least}")
+        if self.steps is not None and self.activation != "integrated":
+            raise UsageError(f"--steps {self.steps} is of the path of --activation integrated; give both or neither")
         if self.pairs not in (None, "all") and (
             isinstance(self.pairs, bool) or not isinstance(self.pairs, int) or self.pairs < 0
         ):
@@ -95,11 +99,12 @@ class Settings:
     @property
     def path_steps(self) -> int:
         """Steps of the path that the activation is integrated along; 0 for first order."""
-        return self.steps if self.activation == "integrated" else 0
+        return (self.steps or PATH_STEPS) if self.activation == "integrated" else 0
 
     def as_arguments(self) -> dict[str, Any]:
         """As JSON values, for the manifest: what the result depends on."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if name not in _LAYOUT}
+        given = {name: value for name, value in dataclasses.asdict(self).items() if name not in _LAYOUT}
+        return given | {"steps": self.path_steps or None}
 
 
 def is_positive(value: object) -> bool:

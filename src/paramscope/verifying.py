@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import nn
 
 from paramscope.causal import verdicts
@@ -30,6 +31,7 @@ from paramscope.causal.single import check_singles, noise_floor
 from paramscope.causal.store import Stages, unfinished_arguments
 from paramscope.causal.texts import held_out_samples, likelihood_readings, objective_of, profiled_samples
 from paramscope.domains import Sample
+from paramscope.engine.estimate import memory_free
 from paramscope.errors import UsageError
 from paramscope.measures.bands import thirds
 from paramscope.models.blocks import Structure, find_structure
@@ -63,7 +65,7 @@ def verify(
     budget: float | None = None,
     seed: int = 0,
     activation: str = "first-order",
-    steps: int = 8,
+    steps: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
     progress: Progress = lambda *_: None,
@@ -78,7 +80,7 @@ def verify(
             that are there whatever their budget was.
         seed: of all draws.
         activation: ``integrated`` also tries the path-integrated activation on single weights, see ``Settings``.
-        steps: of its path.
+        steps: of its path, see ``Settings``.
         device: for a model that is opened, see ``Settings``.
         overwrite: replace checks that are there.
         progress: told how far the checks are.
@@ -153,7 +155,7 @@ class _Work:
         structure = find_structure(opened.model)
         check_shapes(profile, opened, structure)
         double = fits_in_double(opened)
-        head = output_head(opened.model)
+        head, free = output_head(opened.model), memory_free(torch.device("cpu"))
         sizes = plan_sizes(
             profile,
             structure.blocks,
@@ -161,6 +163,8 @@ class _Work:
             held_out={name: [len(sample.token_ids) for sample in given] for name, given in kept_apart.items()},
             vocabulary_weights=sum(p.numel() for p in head.parameters()) if head else 0,
             double=double,
+            steps=steps,
+            memory=None if free is None else free // 2,
         )
         seconds = time.perf_counter() - started
         return cls(profile, opened, structure, samples, kept_apart, sizes, double, seed, steps, progress, seconds)
@@ -287,10 +291,11 @@ def summarise(
     profile, seed = work.profile, work.seed
     floor = noise_floor(weights)
     whole = verdicts.fidelity(weights, floor, seed=seed)
-    layers = [
-        _fidelity(verdicts.fidelity(weights[weights["layer"] == layer], floor, seed=seed), layer)
-        for layer in sorted(weights["layer"].unique().tolist())
-    ]
+    parts_of = {band: weights["layer"].isin(layers) for band, layers in thirds(profile.layers).items()}
+    parts_of |= {layer: weights["layer"] == layer for layer in sorted(weights["layer"].unique().tolist())}
+    fidelities = {
+        place: verdicts.fidelity(weights[chosen], floor, seed=seed) for place, chosen in parts_of.items() if any(chosen)
+    }
     free = profile.manifest.objective == "max-logit"
     damages = verdicts.SetDamages(sets, profile.domains, list(work.bands))
     found = [
@@ -308,11 +313,9 @@ def summarise(
         sizes=plain(dataclasses.asdict(work.sizes)),
         singles_dtype="float64" if work.double else str(work.opened.dtype).removeprefix("torch."),
         noise_floor=plain(floor),
-        fidelity=[_fidelity(whole, None), *layers],
-        fidelity_free=_fidelity(verdicts.fidelity(weights, floor, change="change_free", seed=seed), None)
-        if free
-        else None,
-        fidelity_integrated=_fidelity(verdicts.fidelity(weights, floor, estimate="integrated", seed=seed), None)
+        fidelity=[_fidelity(whole), *(_fidelity(found, place) for place, found in fidelities.items())],
+        fidelity_free=_fidelity(verdicts.fidelity(weights, floor, change="change_free", seed=seed)) if free else None,
+        fidelity_integrated=_fidelity(verdicts.fidelity(weights, floor, estimate="integrated", seed=seed))
         if work.steps
         else None,
         matrices=[
@@ -338,5 +341,5 @@ def summarise(
     )
 
 
-def _fidelity(found: verdicts.Fidelity, layer: int | None) -> FidelityRecord:
-    return FidelityRecord(layer=layer, **plain(dataclasses.asdict(found)))
+def _fidelity(found: verdicts.Fidelity, place: int | str | None = None) -> FidelityRecord:
+    return FidelityRecord(where=place, **plain(dataclasses.asdict(found)))

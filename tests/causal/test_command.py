@@ -182,7 +182,7 @@ def test_model_whose_weights_stay_on_the_disk(refused: Call, profiled: Path, tmp
 def test_run_with_a_damaged_result(refused: Call, call: Call, run: Path) -> None:
     (run / "verify.json").write_text("{}")
     for command in ("verify", "show"):
-        assert "verify.json is damaged or of a newer paramscope" in refused(command, run).err
+        assert "verify.json is damaged or of another paramscope" in refused(command, run).err
     assert call("verify", run, "--overwrite").code == 0
     (run / "verify-sets.parquet").write_text("x")
     assert "verify-sets.parquet is missing or damaged" in refused("verify", run).err

@@ -18,6 +18,7 @@ import paramscope
 from paramscope.causal.selection import MAGNITUDE, OWN_CRITERIA, LayerScores, Selection, score_layers
 from paramscope.causal.zeroing import zeroed
 from paramscope.engine.objectives import OBJECTIVES, Reading
+from paramscope.errors import RunError
 from paramscope.models.blocks import Block, find_structure
 from paramscope.models.open import adopt
 from paramscope.models.weights import LinearWeight
@@ -121,6 +122,32 @@ def test_sets_are_the_first_of_all_weights_of_a_band_sorted(domains: int, seed: 
                     assert codes == order
                 few = selection.chosen(band, criterion, domain, share / 3).tolist()
                 assert few == codes[: len(few)]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.2])
+def test_equal_values_are_taken_from_all_layers_alike(share: float) -> None:
+    module = nn.Module()
+    module.flat = nn.Parameter(torch.ones(200, 200))
+    blocks = [Block(f"blocks.{layer}", module, (LinearWeight("flat", module, "flat"),)) for layer in range(4)]
+    selection = Selection(blocks, {"all": [0, 1, 2, 3]}, (share,), 1)
+    for layer in (3, 2, 1, 0):
+        selection.add(LayerScores(layer, {"flat": torch.zeros(1, 200, 200)}, {"flat": torch.ones(1, 1, 200)}))
+    for criterion in ("activation", "lowest", MAGNITUDE):
+        codes = selection.chosen("all", criterion, 0, share)
+        found = np.bincount(codes >> SHIFT, minlength=4)
+        assert found.sum() == round(share * 160_000)
+        assert np.abs(found - found.mean()).max() < 5 * np.sqrt(found.mean())
+        rows = np.bincount((codes & ((1 << SHIFT) - 1)) // 200, minlength=200)
+        assert np.abs(rows - rows.mean()).max() < 5 * np.sqrt(rows.mean())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_activations_that_are_no_numbers_are_refused(value: float) -> None:
+    blocks = made_blocks(1, 0)
+    (scores,) = made_scores(blocks, 2, 0, ties=False)
+    scores.means["down"][1, 2, 1] = value
+    with pytest.raises(RunError, match="activations of down in layer 0 are no numbers"):
+        Selection(blocks, {"all": [0]}, (0.5,), 2).add(scores)
 
 
 def counts(selection: Selection, codes: np.ndarray) -> dict[str, int]:

@@ -15,6 +15,7 @@ import torch
 
 import paramscope
 from paramscope import UsageError
+from paramscope.measures.bands import thirds
 from paramscope.result.profile import Profile
 from paramscope.result.verification import Verification, read_verification
 from tests.causal.conftest import Resize
@@ -104,8 +105,9 @@ def test_tables_say_what_was_tried(run: Path) -> None:
     assert np.isfinite(checks.sets["damage"]).all()
     kinds = checks.parts.drop_duplicates(["kind", "layer", "name"])["kind"].value_counts().to_dict()
     assert kinds == sizes["parts"]
-    assert checks.result.fidelity[0].layer is None
-    assert [each.layer for each in checks.result.fidelity[1:]] == sorted(checks.weights["layer"].unique())
+    profile, layers = Profile.load(str(run)), sorted(checks.weights["layer"].unique())
+    bands = [band for band, members in thirds(profile.layers).items() if set(members) & set(layers)]
+    assert [each.where for each in checks.result.fidelity] == [None, *bands, *layers]
     assert {each.criterion for each in checks.result.matrices} == {"activation", "ratio", "random", "magnitude"}
     for matrix in checks.result.matrices:
         if matrix.criterion not in ("magnitude", "random"):
@@ -213,7 +215,7 @@ def test_another_process_on_the_same_run_is_named(run: Path) -> None:
 def test_damaged_result_is_refused_and_can_be_replaced(run: Path, content: str) -> None:
     paramscope.verify(run)
     (run / "verify.json").write_text(content)
-    with pytest.raises(UsageError, match=r"verify\.json is damaged or of a newer paramscope"):
+    with pytest.raises(UsageError, match=r"verify\.json is damaged or of another paramscope"):
         paramscope.verify(run)
     assert paramscope.verify(run, overwrite=True).result.verdicts
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from paramscope.measures.ranks import bootstrap, log_slope, rank_correlation, weighted_quantile
+from paramscope.measures.ranks import bootstrap, log_slope, mean_interval, rank_correlation, weighted_quantile
 
 Array = NDArray[np.float64]
 
@@ -90,6 +90,20 @@ def test_interval_of_a_mean_covers_the_truth_about_as_often_as_it_says() -> None
         assert found.low < found.value < found.high
         covered += found.low <= 5 <= found.high
     assert 0.85 <= covered / 60 <= 1
+
+
+@pytest.mark.parametrize("groups", [[0] * 12, [0] * 8 + [1] * 8, [0, 0, 1, 1, 1, 2], [0, 1, 2, 3, 4]])
+def test_interval_of_a_mean_at_once_is_that_of_single_draws(groups: list[int]) -> None:
+    owner = np.array(groups)
+    values = np.random.default_rng(1).normal(size=len(groups)) + 5 * owner
+    one, many = (mean_interval(values, owner, seed=seed) for seed in (0, 1))
+    slow = bootstrap(lambda i: float(values[i].mean()), owner, seed=0)
+    assert one.value == many.value == slow.value
+    assert one != many
+    width = slow.high - slow.low
+    for found in (one, many):
+        assert found.low == pytest.approx(slow.low, abs=0.12 * width)
+        assert found.high == pytest.approx(slow.high, abs=0.12 * width)
 
 
 def test_groups_are_no_chance() -> None:

@@ -102,10 +102,12 @@ def interval_record(value: float | None, half: float | None = 0.1) -> IntervalRe
     return IntervalRecord(value=value, low=value - half, high=value + half)
 
 
-def fidelity_record(half: float | None = 0.1, *, value: float | None = 0.87) -> FidelityRecord:
+def fidelity_record(
+    half: float | None = 0.1, *, value: float | None = 0.87, where: int | str | None = None
+) -> FidelityRecord:
     told = interval_record(value, half)
     return FidelityRecord(
-        layer=None,
+        where=where,
         count=60,
         above=0.99,
         correlation=told,
@@ -179,7 +181,7 @@ def made_up_checks(
         sizes={"tokens": 32},
         singles_dtype="float64",
         noise_floor=1e-8,
-        fidelity=[fidelity_record(half)],
+        fidelity=[fidelity_record(half), *(fidelity_record(half, value=0.5, where=band) for band in bands)],
         fidelity_free=fidelity_record(half, value=0.81) if free else None,
         matrices=matrices,
         part_correlations=correlations if len(parts) else [],

@@ -84,7 +84,8 @@ def test_verdicts_stand_in_words_with_their_numbers() -> None:
 
 def test_fidelity_on_the_page_is_that_of_the_record_and_the_weights() -> None:
     checks, document = ordinary()
-    for found in (checks.result.fidelity[0], checks.result.fidelity_free):
+    assert [record.where for record in checks.result.fidelity] == [None, *thirds(LAYERS)]
+    for found in (*checks.result.fidelity, checks.result.fidelity_free):
         assert found is not None
         for told in (found.correlation, found.slope, found.median_ratio):
             assert f"{figure(told.value)}{interval(told.low or 0, told.high or 0, figure)}" in document.text
@@ -248,9 +249,9 @@ def test_weights_without_any_change_stand_at_the_edge() -> None:
     assert "20 weights at the lower edge changed less than the axis shows." in text
 
 
-def test_single_texts_have_no_intervals() -> None:
-    sets = made_up_sets(NAMES, ["shallow", "deep"], [1e-3, 1e-2], texts=1)
-    told = tips(page_of(made_up_checks(NAMES, LAYERS, sets=sets)).chart("damage-deep"))
+def test_a_single_text_has_no_interval() -> None:
+    sets = made_up_sets(["support"], ["shallow", "deep"], [1e-3, 1e-2], texts=1)
+    told = tips(page_of(made_up_checks(["support"], LAYERS, sets=sets), "support").chart("damage-deep"))
     assert told
     assert not [tip for tip in told if "interval" in tip]
 

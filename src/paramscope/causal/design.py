@@ -9,11 +9,13 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from paramscope.causal.selection import OWN_CRITERIA
+from paramscope.causal.selection import OWN_CRITERIA, selection_memory
 from paramscope.causal.sets import SetPlan
+from paramscope.errors import RunError
 from paramscope.measures.bands import thirds
 from paramscope.models.blocks import Block
 from paramscope.result.profile import Profile
+from paramscope.wording import told_bytes
 
 _PLANNED = 0.85
 """Share of the budget that is planned for; estimates err, and the verdicts take a few seconds."""
@@ -26,6 +28,10 @@ _BACKWARD = 5
 
 _DOUBLE = 2.2
 """Time of a forward in float64 over one in float32."""
+
+_PATH = 1.2
+"""Time of a step of the integrated path in one layer over that of a forward of the sample: on the mean half of the
+blocks are run forward and backward."""
 
 _TOKENS = (128, 64, 32)
 """Held-out texts are cut to so many tokens, the most that leave enough texts."""
@@ -74,6 +80,8 @@ def plan_sizes(
     held_out: dict[str, list[int]],
     vocabulary_weights: int,
     double: bool,
+    steps: int,
+    memory: int | None,
 ) -> Sizes:
     """Fit the checks into a budget.
 
@@ -84,9 +92,14 @@ def plan_sizes(
         held_out: tokens of each held-out text, by domain.
         vocabulary_weights: weights of the head.
         double: whether single weights are tried in float64.
+        steps: of the path of the integrated activation; 0 where that is not tried.
+        memory: bytes that the choice of sets may take; None for any.
 
     Returns:
         The sizes; never less than the least that says anything, whatever the budget.
+
+    Raises:
+        RunError: not even the leanest choice of sets fits into the memory.
     """
     domains, layers = profile.manifest.domains, len(blocks)
     # To open the model comes before.
@@ -102,19 +115,19 @@ def plan_sizes(
     fewest = min(domain.samples for domain in domains)
     scored = _between(_SCORES * budget / (len(domains) * sample * _BACKWARD), 2, fewest)
 
-    trial = sample * (_DOUBLE if double else 1) * 0.6
-    weights = _between(_SINGLES * budget / trial, layers, 64 * layers)
-    texts = _between(weights / layers, 1, samples)
+    slower = _DOUBLE if double else 1
+    trial, path = 0.6 * sample * slower, _PATH * steps * layers * sample * slower
+    texts = _between(_SINGLES * budget / (layers * trial + path), 1, min(samples, 64))
+    weights = _between((_SINGLES * budget - texts * path) / trial, layers, 64 * layers)
     cells = -(-weights // texts)
 
     most = min(len(lengths) for lengths in held_out.values())
     bands = thirds(layers)
     plan, each = _SET_PLANS[-1], 0.0
-    for plan in _SET_PLANS:
+    for plan in _fitting(blocks, bands, len(domains), memory):
         each = _evaluations(plan, bands, layers, len(domains), head) * len(domains) * token
         if _SETS * budget / each >= _LEAST_TEXTS * _TOKENS[-1]:
             break
-    plan = dataclasses.replace(plan, bands=tuple(band for band in plan.bands if band in bands) or tuple(bands))
     room = _SETS * budget / each
     longest = max(length for lengths in held_out.values() for length in lengths)
     cut = next((each for each in _TOKENS if room / min(each, longest) >= 2 * _LEAST_TEXTS), _TOKENS[-1])
@@ -134,18 +147,37 @@ def plan_sizes(
     }
     seconds = (
         scored * len(domains) * sample * _BACKWARD
-        + texts * (cells * trial + sample * _BACKWARD)
+        + texts * (cells * trial + path + sample * _BACKWARD)
         + each * texts_held * min(cut, longest)
         + part * sum(parts.values())
     )
     return Sizes(scored, texts, cells, texts_held, cut, plan, parts, seconds)
 
 
+def _fitting(blocks: Sequence[Block], bands: dict[str, list[int]], domains: int, memory: int | None) -> list[SetPlan]:
+    """The plans whose sets can be chosen in the memory, with the bands that the model has.
+
+    Raises:
+        RunError: there is none.
+    """
+    found, least = [], 0
+    for plan in _SET_PLANS:
+        there = tuple(band for band in plan.bands if band in bands) or tuple(bands)
+        several = {band: bands[band] for band in there}
+        least = selection_memory(blocks, several, plan.shares, domains, len(plan.criteria))
+        if memory is None or least <= memory:
+            found.append(dataclasses.replace(plan, bands=there))
+    if not found:
+        raise RunError(
+            f"to choose sets of weights for {domains} domains takes {told_bytes(least)} of memory, and "
+            f"{told_bytes(memory or 0)} may be used (half of what is free); free some, or profile fewer domains"
+        )
+    return found
+
+
 def _evaluations(plan: SetPlan, bands: dict[str, list[int]], layers: int, domains: int, head: float) -> float:
     """Forwards through the whole model that trying a plan's sets costs, a text of one token."""
-    return (
-        sum(plan.trials(domains) * (1 - bands[band][0] / layers + head) for band in plan.bands if band in bands) or 1.0
-    )
+    return sum(plan.trials(domains) * (1 - bands[band][0] / layers + head) for band in plan.bands)
 
 
 def _between(value: float, least: int, most: int) -> int:

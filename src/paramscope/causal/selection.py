@@ -15,6 +15,7 @@ from paramscope.engine.layout import usual_batches
 from paramscope.engine.objectives import Objective, Reading
 from paramscope.engine.reduce import reduce_layer
 from paramscope.engine.reduction import Reduction
+from paramscope.errors import RunError
 from paramscope.models.blocks import Block, Structure
 from paramscope.models.open import OpenModel
 
@@ -95,7 +96,7 @@ def score_layers(
 
 
 class _Largest:
-    """The ``count`` largest values of all that it is given, with their codes."""
+    """The ``count`` largest values of all that it is given, with their codes; equal ones by chance, not by place."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -104,8 +105,8 @@ class _Largest:
         self._least = -torch.inf
 
     def add(self, values: torch.Tensor, first: int) -> None:
-        """Add values ``[n]`` whose codes count up from ``first``."""
-        chosen = (values > self._least).nonzero()[:, 0]
+        """Add values ``[n]`` whose codes count up from ``first``; minus infinity is never among the largest."""
+        chosen = ((values >= self._least) & (values > -torch.inf)).nonzero()[:, 0]
         self._values = torch.cat([self._values, values[chosen]])
         self._codes = torch.cat([self._codes, chosen + first])
         if len(self._values) > 2 * self._count:
@@ -113,9 +114,12 @@ class _Largest:
 
     def _prune(self) -> None:
         if len(self._values) > self._count:
-            self._values, places = self._values.topk(self._count, sorted=False)
-            self._codes = self._codes[places]
-            self._least = float(self._values.min())
+            self._least = float(self._values.topk(self._count, sorted=False).values.min())
+            above, ties = self._values > self._least, (self._values == self._least).nonzero()[:, 0]
+            lot = _lot(self._codes[ties])
+            drawn = ties[lot.topk(self._count - int(above.sum()), sorted=False).indices]
+            kept = torch.cat([above.nonzero()[:, 0], drawn])
+            self._values, self._codes = self._values[kept], self._codes[kept]
 
     def all(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Values and codes, in no order."""
@@ -123,10 +127,23 @@ class _Largest:
         return self._values, self._codes
 
     def best(self) -> torch.Tensor:
-        """The codes, the largest value's first; equal values by their code."""
+        """The codes, the largest value's first; equal values by their lot."""
         self._prune()
-        codes, places = self._codes.sort()
-        return codes[self._values[places].sort(descending=True, stable=True).indices]
+        places = _lot(self._codes).sort(descending=True).indices
+        return self._codes[places[self._values[places].sort(descending=True, stable=True).indices]]
+
+
+def _lot(codes: torch.Tensor) -> torch.Tensor:
+    """A number for each code, spread as if by chance and the same in every run (the finaliser of splitmix64).
+
+    By its place alone, a weight would be chosen before all others of its value for the layer that it is in; where
+    most values are alike, as in experts that no text reached, the whole set would come from one layer.
+    """
+    mixed = codes.clone()
+    for shift, factor in ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15)):
+        mixed ^= (mixed >> shift) & ((1 << (64 - shift)) - 1)
+        mixed *= factor
+    return mixed ^ ((mixed >> 31) & ((1 << 33) - 1))
 
 
 def _values(
@@ -189,10 +206,17 @@ class Selection:
 
     def size(self, band: str, share: float) -> int:
         """Weights of a set, at least one."""
-        return max(1, round(share * sum(self.blocks[layer].parameters for layer in self.bands[band])))
+        return _size(self.blocks, self.bands[band], share)
 
     def add(self, scores: LayerScores) -> None:
-        """Look at a layer's weights."""
+        """Look at a layer's weights.
+
+        Args:
+            scores: of the layer.
+
+        Raises:
+            RunError: its activations are no numbers.
+        """
         band = self._band.get(scores.layer)
         if band is None:
             return
@@ -201,6 +225,11 @@ class Selection:
             sizes = weight.matrices.detach().float().abs().cpu()
             self._found[band, MAGNITUDE, 0].add(sizes.flatten(), first)
             means = scores.means[weight.name].float()
+            if not bool(means.isfinite().all()):
+                raise RunError(
+                    f"activations of {weight.name} in layer {scores.layer} are no numbers, so that no set can be "
+                    "chosen by them; profile the model again in --dtype float32, and verify that run"
+                )
             total = means.sum(0)
             for domain, own in enumerate(means):
                 others = (total - own) / max(self.domains - 1, 1)
@@ -258,3 +287,26 @@ class Selection:
             Cut.at(self._modules[number][1], torch.from_numpy(part))
             for number, part in zip(numbers.tolist(), places, strict=True)
         ]
+
+
+def _size(blocks: Sequence[Block], layers: Sequence[int], share: float) -> int:
+    return max(1, round(share * sum(blocks[layer].parameters for layer in layers)))
+
+
+def selection_memory(
+    blocks: Sequence[Block], bands: dict[str, list[int]], shares: Sequence[float], domains: int, criteria: int
+) -> int:
+    """Bytes that a ``Selection`` takes at most.
+
+    Args:
+        blocks: of the model.
+        bands: layers by name.
+        shares: of a band's weights.
+        domains: how many.
+        criteria: how many are asked for each domain.
+
+    Returns:
+        The bytes: twice the largest set of each, a float32 and an int64 a weight.
+    """
+    weights = sum(_size(blocks, layers, max(shares)) for layers in bands.values())
+    return 2 * 12 * weights * (domains * criteria + 1)

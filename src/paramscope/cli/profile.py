@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="integrated: along the path to zero; far dearer.",
 )
-@click.option("--steps", type=int, default=8, show_default=True, help="Steps of that path.")
+@click.option("--steps", type=int, help="Steps of that path; 8 if left out.")
 @click.option("--dtype", type=click.Choice(DTYPE_NAMES), default="auto", show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--batch-size", default="auto", show_default=True, help="Samples that go through the model together.")

@@ -31,7 +31,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--activation", type=click.Choice(ACTIVATION_NAMES), default="first-order", show_default=True)
-@click.option("--steps", type=int, default=8, show_default=True, help="Of the path of --activation integrated.")
+@click.option("--steps", type=int, help="Of the path of --activation integrated; 8 if left out.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--overwrite", is_flag=True, help="Replace checks that are there.")
 @click.option("--strict", is_flag=True, help="Exit code 3 when a claim is not supported.")
@@ -42,7 +42,7 @@ def command(
     budget: str | None,
     seed: int,
     activation: str,
-    steps: int,
+    steps: int | None,
     device: str,
     overwrite: bool,
     strict: bool,

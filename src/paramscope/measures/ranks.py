@@ -121,6 +121,23 @@ def bootstrap(
         drawn = [members] * DRAWS
         size = len(groups) / len(members)
     found = np.array([statistic(np.concatenate([rng.choice(m, len(m)) for m in draw])) for draw in drawn])
+    return _percentiles(value, found, size, bounds)
+
+
+def mean_interval(values: Array, groups: NDArray[np.int64], *, seed: int) -> Interval:
+    """The mean of values ``[n]`` with its interval: ``bootstrap`` of it, all draws at once."""
+    value = float(values.mean())
+    if len(values) < 2:
+        return Interval(value, float("nan"), float("nan"))
+    rng = np.random.default_rng(seed)
+    members = _without_singles([np.flatnonzero(groups == name) for name in np.unique(groups)])
+    totals = [values[m[rng.integers(len(m), size=(DRAWS, len(m)))]].sum(1) for m in members]
+    return _percentiles(value, np.sum(totals, axis=0) / len(values), len(values) / len(members))
+
+
+def _percentiles(value: float, found: Array, size: float, bounds: tuple[float, float] = (-np.inf, np.inf)) -> Interval:
+    """The interval of draws of a value, widened for groups of ``size``; see ``bootstrap``."""
+    nothing = Interval(value, float("nan"), float("nan"))
     if np.isnan(found).mean() > (1 - LEVEL) / 2:
         return nothing
     found = found[~np.isnan(found)]

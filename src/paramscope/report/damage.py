@@ -11,8 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from paramscope.causal.verdicts import SetDamages
-from paramscope.measures.intervals import LEVEL, bootstrap_draws
-from paramscope.measures.ranks import DRAWS
+from paramscope.measures.ranks import mean_interval
 from paramscope.report.colours import GREY, Style, series_style
 from paramscope.report.lines import HALF, Across, Axis, Series, line_chart
 from paramscope.report.svg import Scale, element, nice_range, number, picture, value_ticks
@@ -79,8 +78,9 @@ def damage_figures(checks: Checks, domains: Sequence[str], bands: dict[str, list
     if checks.sets.empty:
         return None
     damages = SetDamages(checks.sets, domains, list(bands))
+    seed = int(checks.result.arguments["seed"])
     criteria = [criterion for criterion in CRITERIA if damages.has(criterion)]
-    found = {band: [_series(damages, band, criterion) for criterion in criteria] for band in damages.bands}
+    found = {band: [_series(damages, band, criterion, seed) for criterion in criteria] for band in damages.bands}
     axis = _axis([line for lines in found.values() for line in lines])
     charts = []
     for band, lines in found.items():
@@ -97,16 +97,14 @@ def damage_figures(checks: Checks, domains: Sequence[str], bands: dict[str, list
     return DamageFigures(charts, told, damages.shares, _table(found, damages.shares), missing)
 
 
-def _series(damages: SetDamages, band: str, criterion: str) -> Series:
-    """Mean damage by share with its interval: a bootstrap over the texts of each domain."""
+def _series(damages: SetDamages, band: str, criterion: str, seed: int) -> Series:
+    """Mean damage by share with its interval, as the verdicts have it."""
     own = np.stack([damages.own(damages.matrix(band, share, criterion)) for share in damages.shares])
     usable = np.isfinite(own).all(1)
-    sizes = np.bincount(damages.owner).tolist()
     value, low, high = np.full((3, len(own)), np.nan)
-    value[usable] = own[usable].mean(1)
-    if max(sizes) > 1 and usable.any():
-        drawn = own[usable] @ bootstrap_draws(tuple(sizes), DRAWS, 0).T / own.shape[1]
-        low[usable], high[usable] = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
+    for place in np.flatnonzero(usable):
+        found = mean_interval(own[place], damages.owner, seed=seed)
+        value[place], low[place], high[place] = found.value, found.low, found.high
     name, style = CRITERIA[criterion]
     return Series(name, value, low, high, style)
 

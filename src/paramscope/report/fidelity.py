@@ -12,12 +12,11 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from paramscope.measures.bands import thirds
-from paramscope.measures.ranks import Interval, bootstrap, log_slope, rank_correlation, weighted_quantile
 from paramscope.report.damage import band_heading
 from paramscope.report.svg import Scale, element, number, picture, value_ticks
 from paramscope.report.tables import Cell, Table
 from paramscope.report.text import figure, interval, layer_range, percent, scientific
-from paramscope.result.verification import Checks, FidelityRecord, IntervalRecord
+from paramscope.result.verification import Checks, FidelityRecord, IntervalRecord, Verification
 
 FACTOR = 2.0
 """Half width of the strip around the line of equality."""
@@ -77,7 +76,7 @@ def fidelity_figures(checks: Checks, layers: int) -> FidelityFigures | None:
     least = 10.0 ** bounds[0]
     return FidelityFigures(
         scatters,
-        _table(checks, bands, floor),
+        _table(checks.result, bands),
         floor,
         int((size <= floor).sum()),
         int(((size >= least) & (weights["change"].abs() < least)).sum()),
@@ -177,17 +176,16 @@ _HEADS = (
 )
 
 
-def _table(checks: Checks, bands: dict[str, list[int]], floor: float) -> Table:
-    result = checks.result
-    rows = [("All layers", _recorded(record)) for record in result.fidelity if record.layer is None]
+def _table(result: Verification, bands: dict[str, list[int]]) -> Table:
+    records = {record.where: record for record in result.fidelity}
+    rows = [("All layers", _recorded(records[None]))]
     if result.fidelity_free:
         rows.append(("All layers, any token", _recorded(result.fidelity_free)))
     if result.fidelity_integrated:
         rows.append(("All layers, activation integrated", _recorded(result.fidelity_integrated)))
     for band, layers in bands.items():
-        part = checks.weights[checks.weights["layer"].isin(layers)]
-        if len(part):
-            rows.append((band_heading(band, layers), _third(part, floor)))
+        if band in records:
+            rows.append((band_heading(band, layers), _recorded(records[band])))
     return Table(list(_HEADS), rows)
 
 
@@ -202,27 +200,7 @@ def _recorded(found: FidelityRecord) -> list[Cell]:
     ]
 
 
-def _third(part: pd.DataFrame, floor: float) -> list[Cell]:
-    """As ``causal.verdicts.fidelity``, with intervals for two numbers only: the others' would take seconds."""
-    used = part[part["estimate"].abs() > floor]
-    share = used["share"].to_numpy(float)
-    estimate, true = used["estimate"].to_numpy(float), used["change"].to_numpy(float)
-    size, changed = np.abs(estimate), np.abs(true)
-    ratio = changed / size
-    groups = used["stratum"].to_numpy(np.int64)
-    above = float(share.sum() / part["share"].sum())
-    sign = float(np.average(estimate * true > 0, weights=share)) if len(used) else math.nan
-    return [
-        Cell(f"{len(used):,}", percent(above)),
-        _cell(bootstrap(lambda i: rank_correlation(size[i], changed[i], share[i]), groups, seed=0)),
-        Cell(figure(log_slope(size, np.maximum(changed, np.finfo(float).tiny), share))),
-        _cell(bootstrap(lambda i: weighted_quantile(ratio[i], share[i], 0.5), groups, seed=0)),
-        Cell(" to ".join(figure(weighted_quantile(ratio, share, q)) for q in (0.05, 0.95))),
-        Cell(_share(sign)),
-    ]
-
-
-def _cell(found: Interval | IntervalRecord) -> Cell:
+def _cell(found: IntervalRecord) -> Cell:
     low, high = (math.nan if end is None else end for end in (found.low, found.high))
     return Cell(figure(found.value), interval(low, high, figure))
 

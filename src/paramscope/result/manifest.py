@@ -141,6 +141,11 @@ def read_manifest(path: Path) -> Manifest:
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path} is damaged: {place}: {first['msg']}; make the run again") from error
+        raise UsageError(f"{path} is damaged: {first_fault(error)}; make the run again") from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """What a document fails in first: the place and what is wrong there."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]

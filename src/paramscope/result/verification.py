@@ -13,6 +13,7 @@ import pyarrow
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from paramscope.errors import UsageError
+from paramscope.result.manifest import first_fault
 from paramscope.result.place import MANIFEST
 from paramscope.wording import one_line
 
@@ -52,9 +53,9 @@ class VerdictRecord(_Record):
 
 
 class FidelityRecord(_Record):
-    """See ``causal.verdicts.Fidelity``; ``layer`` is null for all layers together."""
+    """See ``causal.verdicts.Fidelity``; ``where`` is a layer, a band of them, or null for all together."""
 
-    layer: int | None
+    where: int | str | None
     count: int
     above: float | None
     correlation: IntervalRecord
@@ -151,16 +152,17 @@ def read_verification(run: Path) -> Verification | None:
         The checks; None where there were none.
 
     Raises:
-        UsageError: the file is damaged or of a newer paramscope.
+        UsageError: the file is damaged or of another paramscope.
     """
     path = run / DOCUMENT
     if not path.is_file():
         return None
     try:
         return Verification.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, ValueError) as error:
+    except ValueError as error:
+        fault = first_fault(error) if isinstance(error, ValidationError) else one_line(error)
         raise UsageError(
-            f"{path} is damaged or of a newer paramscope ({one_line(error)}); verify the run again with --overwrite"
+            f"{path} is damaged or of another paramscope ({fault}); verify the run again with --overwrite"
         ) from error
 
 

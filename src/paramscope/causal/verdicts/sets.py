@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from paramscope.causal.verdicts.breaking import BREAKS
 from paramscope.causal.verdicts.verdict import Verdict, judge
-from paramscope.measures.ranks import Interval, bootstrap
+from paramscope.measures.ranks import bootstrap, mean_interval
 from paramscope.measures.specificity import others_damage, own_damage, own_excess_p_value
 from paramscope.wording import told_share
 
@@ -88,9 +88,6 @@ def set_verdicts(damages: SetDamages, *, seed: int = 0) -> list[Verdict]:
     share, owner = damages.shares[-1], damages.owner
     count = len(owner)
 
-    def mean(values: Array) -> Interval:
-        return bootstrap(lambda i: float(values[i].mean()), owner, seed=seed)
-
     active = damages.own(damages.over_bands(share, "activation"))
     verdicts = []
     for criterion, told in (
@@ -106,7 +103,7 @@ def set_verdicts(damages: SetDamages, *, seed: int = 0) -> list[Verdict]:
                 f"activation-beats-{criterion}",
                 f"Zeroing the {told_share(share)} of a domain's largest activations costs it more than zeroing {told}.",
                 "damage to the own domain less that of the control, nats per token",
-                mean(gain),
+                mean_interval(gain, owner, seed=seed),
                 LEAST_DAMAGE,
                 count,
                 "held-out texts",
@@ -124,7 +121,7 @@ def set_verdicts(damages: SetDamages, *, seed: int = 0) -> list[Verdict]:
                 f"The {told_share(share)} of the weights chosen for a domain by {_CHOSEN_BY[criterion]} are its own: "
                 "without them it loses more than the others do.",
                 "damage by the own set less that by the sets chosen for others, nats per token",
-                mean(damages.own(matrix) - damages.others(matrix)),
+                mean_interval(damages.own(matrix) - damages.others(matrix), owner, seed=seed),
                 LEAST_DAMAGE,
                 count,
                 "held-out texts",
