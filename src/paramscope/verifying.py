@@ -31,6 +31,7 @@ from paramscope.causal.single import check_singles, noise_floor
 from paramscope.causal.store import Stages, unfinished_arguments
 from paramscope.causal.texts import held_out_samples, likelihood_readings, objective_of, profiled_samples
 from paramscope.domains import Sample
+from paramscope.engine.cost import FIRST_ORDER_FORWARDS, path_forwards
 from paramscope.engine.estimate import memory_free
 from paramscope.errors import UsageError
 from paramscope.measures.bands import thirds
@@ -318,6 +319,7 @@ def summarise(
         fidelity_integrated=_fidelity(verdicts.fidelity(weights, floor, estimate="integrated", seed=seed))
         if work.steps
         else None,
+        integrated_cost=path_forwards(work.structure.blocks, work.steps) / FIRST_ORDER_FORWARDS if work.steps else None,
         matrices=[
             MatrixRecord(
                 band=band,

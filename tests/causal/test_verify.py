@@ -90,6 +90,8 @@ def test_integrated_estimates_stand_beside_first_order(run: Path) -> None:
     assert checks.weights["integrated"].notna().all()
     assert checks.result.fidelity_integrated
     assert checks.result.fidelity_integrated.count == checks.result.fidelity[0].count
+    layers = checks.weights["layer"].max() + 1  # all alike: each is followed by itself and those behind it
+    assert checks.result.integrated_cost == pytest.approx((1 + 7 * (layers + 1) / 2) / 3)
     assert paramscope.verify(run, activation="integrated", steps=3).result == checks.result
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from paramscope.causal.selection import OWN_CRITERIA, selection_memory
 from paramscope.causal.sets import SetPlan
+from paramscope.engine.cost import path_forwards
 from paramscope.errors import RunError
 from paramscope.measures.bands import thirds
 from paramscope.models.blocks import Block
@@ -28,10 +29,6 @@ _BACKWARD = 5
 
 _DOUBLE = 2.2
 """Time of a forward in float64 over one in float32."""
-
-_PATH = 1.2
-"""Time of a step of the integrated path in one layer over that of a forward of the sample: on the mean half of the
-blocks are run forward and backward."""
 
 _TOKENS = (128, 64, 32)
 """Held-out texts are cut to so many tokens, the most that leave enough texts."""
@@ -116,7 +113,7 @@ def plan_sizes(
     scored = _between(_SCORES * budget / (len(domains) * sample * _BACKWARD), 2, fewest)
 
     slower = _DOUBLE if double else 1
-    trial, path = 0.6 * sample * slower, _PATH * steps * layers * sample * slower
+    trial, path = 0.6 * sample * slower, sample * slower * path_forwards(blocks, steps) if steps else 0.0
     texts = _between(_SINGLES * budget / (layers * trial + path), 1, min(samples, 64))
     weights = _between((_SINGLES * budget - texts * path) / trial, layers, 64 * layers)
     cells = -(-weights // texts)

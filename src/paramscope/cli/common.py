@@ -183,6 +183,10 @@ def print_verdicts(checks: Verification) -> None:
             above = "-" if record.above is None else f"{100 * record.above:.1f} %"
             table.add_row(name, f"{record.count:,}", above, *cells)
     stdout.print(table)
+    if checks.integrated_cost:
+        stdout.print(
+            f"The integrated activation takes {checks.integrated_cost:.0f} times the operations of first order."
+        )
     if not checks.breaking:
         stdout.print("Nothing that was taken away alone broke the model on any domain.")
         return

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 import pyarrow
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from paramscope.errors import UsageError
 from paramscope.result.manifest import first_fault
@@ -108,6 +108,9 @@ class Verification(_Record):
     fidelity: list[FidelityRecord]
     fidelity_free: FidelityRecord | None
     fidelity_integrated: FidelityRecord | None = None
+    integrated_cost: float | None = Field(
+        default=None, description="operations of the integrated activation over those of first order"
+    )
     matrices: list[MatrixRecord]
     part_correlations: list[PartCorrelationRecord]
     breaking: list[BreakingRecord]
