@@ -9,10 +9,11 @@ from paramscope.causal.verdicts.breaking import BREAKS, breaking
 from paramscope.causal.verdicts.parts import PART_KINDS, part_correlations, part_verdicts
 from paramscope.causal.verdicts.sets import SPECIFIC_CRITERIA, SetDamages, set_verdicts
 from paramscope.causal.verdicts.singles import Fidelity, fidelity, fidelity_verdicts
-from paramscope.causal.verdicts.verdict import Verdict
+from paramscope.causal.verdicts.verdict import LEAST_COUNT, Verdict
 
 __all__ = [
     "BREAKS",
+    "LEAST_COUNT",
     "PART_KINDS",
     "SPECIFIC_CRITERIA",
     "Fidelity",
