@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from paramscope.domains.readers import explicit, read_utf8
+from paramscope.domains.readers import explicit
 from paramscope.domains.sample import Keep
 from paramscope.domains.source import parse_source
 from paramscope.errors import UsageError
-from paramscope.wording import did_you_mean, one_line, quoted
+from paramscope.wording import did_you_mean, quoted
+from paramscope.yaml_file import read_yaml
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,28 +133,33 @@ def load_specs(file: str | os.PathLike[str]) -> list[DomainSpec]:
         UsageError: when the file cannot be read, or holds an unknown key, a value of the wrong type or a source that
             does not exist.
     """
-    import yaml
-
     path = Path(file)
-    text = read_utf8(path)
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
-        raise UsageError(f"{path}: broken YAML: {one_line(error)}") from error
-    for mapping in (node, *(value for _, value in _pairs(node))):
-        _check_twice(mapping, path)
+    content = read_yaml(path)
     if not isinstance(content, dict) or not content:
         raise UsageError(f"{path}: expected a mapping of domain names to sources, such as 'qa: boolq'")
-    specs = []
-    for name, value in content.items():
+    try:
+        return specs_of(content, path.parent)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def specs_of(content: dict[Any, Any], base: Path) -> list[DomainSpec]:
+    """Make domains of a mapping as ``load_specs`` reads it.
+
+    Args:
+        content: of each domain's name to a SOURCE, or to a mapping of the fields of ``DomainSpec``.
+        base: folder at which relative paths start.
+
+    Returns:
+        The domains, in the mapping's order.
+
+    Raises:
+        UsageError: see ``load_specs``.
+    """
+    for name in content:
         if not isinstance(name, str):
-            raise UsageError(f"{path}: domain name {quoted(name)} is no text; put it in quotes")
-        try:
-            specs.append(_spec(name, value, path.parent))
-        except UsageError as error:
-            raise UsageError(f"{path}: {error}") from error
-    return specs
+            raise UsageError(f"domain name {quoted(name)} is no text; put it in quotes")
+    return [_spec(name, value, base) for name, value in content.items()]
 
 
 def check_names(specs: Iterable[DomainSpec]) -> None:
@@ -190,23 +196,6 @@ def _spec(name: str, value: object, base: Path) -> DomainSpec:
         raise UsageError(f"domain {name!r}: no source; give source: SOURCE")
     settings["source"] = parse_source(settings["source"], base).label
     return DomainSpec(name, **settings)
-
-
-def _check_twice(node: Any, path: Path) -> None:
-    """Refuse a key that a mapping has twice: ``safe_load`` would silently take the last one.
-
-    Raises:
-        UsageError: when there is one.
-    """
-    seen: set[str] = set()
-    for key, _ in _pairs(node):
-        if str(key.value) in seen:
-            raise UsageError(f"{path}:{key.start_mark.line + 1}: {quoted(key.value)} is given twice; give it once")
-        seen.add(str(key.value))
-
-
-def _pairs(node: Any) -> list[tuple[Any, Any]]:
-    return node.value if getattr(node, "id", "") == "mapping" else []
 
 
 def _check_name(name: object) -> None:
