@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -114,3 +115,26 @@ def is_positive(value: object) -> bool:
 
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
+
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def read_seconds(value: str | None) -> float | None:
+    """Read a time that a user gives as ``--budget``.
+
+    Args:
+        value: such as ``90s``, ``5m`` or ``1h``.
+
+    Returns:
+        Seconds; None for None.
+
+    Raises:
+        UsageError: it is no time.
+    """
+    if value is None:
+        return None
+    parts = re.fullmatch(r"(\d+(?:\.\d+)?) ?([smh]?)", value, re.ASCII)
+    if not parts or not float(parts[1]):
+        raise UsageError(f"--budget {value!r} is no time; give one such as 90s, 5m or 1h")
+    return float(parts[1]) * _UNITS[parts[2]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from paramscope.cli.common import inert
@@ -128,3 +128,40 @@ def progress_bar(talk: Console, plan: Plan) -> Iterator[Progress]:
 
         yield tell
         bar.update(task, completed=total)
+
+
+@contextlib.contextmanager
+def stage_bars(talk: Console) -> Iterator[Callable[[str, int, int], object]]:
+    """A bar for each stage; told of the stage, of steps more that are done in it, and of all its steps."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description:<14}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("remaining"),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=talk, speed_estimate_period=600)
+    tasks: dict[str, TaskID] = {}
+
+    def tell(stage: str, steps: int, total: int) -> None:
+        bar.start()
+        if stage not in tasks:
+            tasks[stage] = bar.add_task(stage, total=total)
+        bar.update(tasks[stage], advance=steps)
+
+    try:
+        yield tell
+    finally:
+        if tasks:  # else it would leave an empty line
+            bar.stop()

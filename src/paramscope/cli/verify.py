@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import click
 
 from paramscope.cli.common import console, inert, output_options, print_json, print_verdicts
-from paramscope.cli.talk import silence_libraries
-from paramscope.errors import UsageError
-from paramscope.settings import ACTIVATION_NAMES
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from paramscope.verifying import Progress
-
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+from paramscope.cli.talk import silence_libraries, stage_bars
+from paramscope.settings import ACTIVATION_NAMES, read_seconds
 
 
 @click.command()
@@ -55,12 +43,12 @@ def command(
     profile says, on texts that it has not seen. The verdicts are kept in RUN; an interrupted check goes on where it
     was. The model is not changed.
     """
-    seconds = _seconds(budget)
+    seconds = read_seconds(budget)
     talk = console(quiet=quiet)
     silence_libraries()
     from paramscope.verifying import verify
 
-    with _progress_bar(talk) as progress:
+    with stage_bars(talk) as progress:
         checks = verify(
             run,
             model,
@@ -79,49 +67,3 @@ def command(
         print_verdicts(checks.result)
     if strict and any(verdict.status == "not supported" for verdict in checks.result.verdicts):
         sys.exit(3)
-
-
-def _seconds(value: str | None) -> float | None:
-    if value is None:
-        return None
-    parts = re.fullmatch(r"(\d+(?:\.\d+)?) ?([smh]?)", value, re.ASCII)
-    if not parts or not float(parts[1]):
-        raise UsageError(f"--budget {value!r} is no time; give one such as 90s, 5m or 1h")
-    return float(parts[1]) * _UNITS[parts[2]]
-
-
-@contextlib.contextmanager
-def _progress_bar(talk: Console) -> Iterator[Progress]:
-    """A bar for each stage."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description:<14}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("remaining"),
-        TimeRemainingColumn(),
-    )
-    bar = Progress(*columns, console=talk, speed_estimate_period=600)
-    tasks: dict[str, TaskID] = {}
-
-    def tell(stage: str, steps: int, total: int) -> None:
-        bar.start()
-        if stage not in tasks:
-            tasks[stage] = bar.add_task(stage, total=total)
-        bar.update(tasks[stage], advance=steps)
-
-    try:
-        yield tell
-    finally:
-        if tasks:  # else it would leave an empty line
-            bar.stop()
