@@ -1,0 +1,1 @@
+"""What to do about a profile: proposals, each with its cost, and the trials that they are held to."""
