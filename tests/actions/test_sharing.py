@@ -89,14 +89,13 @@ def test_planted_layers_come_first_and_stand_out() -> None:
     assert [found.layer for found in layers if found.stands_out] == [1, 4]
 
 
-def test_own_share_does_not_grow_with_the_scatter_within_domains() -> None:
-    calm, wild = (planted_profile({"a": 40, "b": 40}, (0.6,), noise=noise) for noise in (0.2, 1.0))
-    one, other = (compared(profile)[0].own_share for profile in (calm, wild))
-    assert one.value is not None
-    assert other.value is not None
-    assert other.low is not None
-    assert other.high is not None
-    assert other.low < one.value < other.high
+@pytest.mark.parametrize("scatter", [0.0, 0.5, 20.0])
+def test_scatter_in_directions_of_each_samples_own_cancels_out(scatter: float) -> None:
+    means = np.repeat([[3.0, 1.0, 0.0], [1.0, 0.0, 3.0]], 4, axis=0)
+    vectors = np.concatenate([means, scatter * np.eye(8)], axis=1)
+    found = compared(make_profile([{"up": vectors[:, :, None]}], {"a": 4, "b": 4}), rank=1)[0]
+    assert found.within.value == pytest.approx(10 / (10 + scatter**2))
+    assert found.own_share.value == pytest.approx(1 - 3 / 10)
 
 
 def test_one_source_has_no_own_share_and_seldom_a_layer_that_stands_out() -> None:

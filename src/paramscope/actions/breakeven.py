@@ -160,11 +160,11 @@ def _mean_percent(gains: Sequence[MeasuredGain]) -> IntervalRecord | None:
     def mean(percents: list[float]) -> float:
         return sum(percents) / len(percents)
 
-    return IntervalRecord(
-        value=mean([100 * (gain.loss_before - gain.loss_after) / gain.loss_before for gain in gains]),
-        low=mean([100 * gain.low / gain.loss_before for gain in gains]),
-        high=mean([100 * gain.high / gain.loss_before for gain in gains]),
-    )
+    value = mean([100 * (gain.loss_before - gain.loss_after) / gain.loss_before for gain in gains])
+    # Rounding must not put the mean outside of its interval.
+    low = min(value, mean([100 * gain.low / gain.loss_before for gain in gains]))
+    high = max(value, mean([100 * gain.high / gain.loss_before for gain in gains]))
+    return IntervalRecord(value=value, low=low, high=high)
 
 
 def _interval(of: IntervalRecord, function: Callable[[float], float]) -> IntervalRecord:

@@ -251,7 +251,7 @@ class _Costs:
         )
         month = figure(
             "money per month",
-            f"{prices.currency} a month",
+            prices.currency,
             "gpus * 730 * gpu_hour + storage / 1e9 * storage_gb_month"
             " + tuned_parts * upkeep_days_per_part_month * engineer_day",
             gpus=gpus,

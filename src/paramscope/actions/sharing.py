@@ -7,9 +7,9 @@ over the layer's weights, scaled to length 1, and ``m`` a domain's expected ``u`
     own share = 1 - mean across / mean within = (mean over pairs of domains of |m - m'|^2 / 2) / (mean of |m|^2)
 
 is the part of the domains' mean activation that they do not have in common: 0 where the domains are one source, 1
-where they use different weights. Scatter of the samples within a domain cancels out, so layers of different scatter
-compare. Every draw of the bootstrap takes the same samples in all layers, so a layer is compared with the mean of all
-layers by the difference within each draw.
+where they use different weights. Scatter of samples in directions of their own lengthens neither mean, so layers of
+different scatter compare. Every draw of the bootstrap takes the same samples in all layers, so a layer is compared with
+the mean of all layers by the difference within each draw.
 """
 
 from __future__ import annotations
@@ -233,8 +233,8 @@ def _damage(checks: Checks | None) -> dict[int, NDArray[np.float64]]:
     if checks is None:
         return {}
     table = checks.parts[checks.parts["kind"] == "layer"]
-    means = table.groupby(["layer", "domain"])["damage"].mean()
-    return {int(layer): group.to_numpy(dtype=float) for layer, group in means.groupby(level="layer")}
+    means = table.groupby(["layer", "domain"])["damage"].mean().unstack("domain")
+    return dict(zip(means.index.tolist(), means.to_numpy(dtype=float), strict=True))
 
 
 def _intervals(draws: NDArray[np.float64]) -> list[Interval]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _WIDE = 100
 """Columns from which a terminal has room for what one can do without."""
 
+_GLUE = "\N{NO-BREAK SPACE}"
+"""Keeps an interval on one line."""
+
 
 def print_shared(shared: Shared) -> None:
     """Print what the domains of a run can share on stdout.
@@ -33,6 +36,7 @@ def print_shared(shared: Shared) -> None:
     _print_groups(out, shared)
     _print_options(out, shared)
     _print_break_even(out, shared)
+    out.print()
     out.print("What this does not show")
     for limit in shared.limits:
         out.print(f"- {inert(limit)}")
@@ -43,7 +47,9 @@ def _print_curve(out: Console, shared: Shared) -> None:
     from rich.table import Table
 
     domains = len(shared.domains)
+    one, size = shared.curve[0], float(shared.prices["bytes_per_parameter"])
     out.print(
+        f"One model: {told_bytes(round(one.layer_bytes))}, {size:.3g} bytes a parameter.\n"
         f"From one model for all {domains} domains to a model each: the layers that differ most become their own "
         "first.\nOwn share: part of the domains' mean activation that they do not have in common, 1 - LLMDcos across / "
         "within; * surely more than the mean layer (95 % intervals)"
@@ -71,11 +77,13 @@ def _print_curve(out: Console, shared: Shared) -> None:
         before = set(point.layers)
         cells = _layer_cells(shared, new.pop() if new else None, wide=wide, zeroed=zeroed)
         if point.own_layers is None:
-            cells[0] = "and the rest"
+            cells[0] = "rest"
         table.add_row(
             "all" if point.own_layers is None else str(point.own_layers), *cells, *_bytes(point, shared, wide)
         )
     out.print(table)
+    if wide:
+        out.print("by output: the same of the sums over each output's weights (total variation); it leans up")
     if zeroed:
         out.print("zeroed: mean damage of the layer's removal over held-out texts, nats per token (paramscope verify)")
     for finding in shared.findings:
@@ -86,7 +94,7 @@ def _layer_cells(shared: Shared, layer: int | None, *, wide: bool, zeroed: bool)
     if layer is None:
         return ["-"] * (2 + wide + zeroed)
     record = shared.layers[layer]
-    share = "\N{NO-BREAK SPACE}".join(_percents(record.own_share).split(" ")) + ("*" if record.stands_out else " ")
+    share = _GLUE.join(_percents(record.own_share).split(" ")) + ("*" if record.stands_out else " ")
     cells = [str(layer), share]
     if wide:
         cells.append(number(100 * _or_nan(record.output_share), 1))
@@ -111,13 +119,15 @@ def _print_groups(out: Console, shared: Shared) -> None:
         out.print("Groups of domains: there are too few domains for groups.")
         return
     whole = shared.trees[0]
+    out.print()
     out.print(
-        "Groups of domains by centred LLMDcos; support: share of bootstrap draws, in %, in whose tree they are a group "
-        "(- where they are none in that band)"
+        "Groups of domains by centred LLMDcos of those that come together last (0: no more in common than all texts "
+        "have), and their support by layers: share of bootstrap draws, in %, in whose tree they are a group (- where "
+        "they are none)"
     )
     table = Table()
     table.add_column("domains", overflow="fold")
-    table.add_column("alike", justify="right")
+    table.add_column("LLMDcos", justify="right")
     for tree in shared.trees:
         table.add_column("all\nlayers" if tree is whole else tree.band, justify="right")
     for node in whole.nodes:
@@ -127,11 +137,13 @@ def _print_groups(out: Console, shared: Shared) -> None:
                 for tree in shared.trees
             ]
             supports = [number(100 * _or_nan(support), 0) for support in found]
-            table.add_row(inert(", ".join(node.domains)), number(1 - node.distance), *supports)
+            table.add_row(inert(", ".join(node.domains)), _cosines(node.alike), *supports)
     out.print(table)
     groups = "; ".join(", ".join(group) for group in shared.groups)
     out.print(
-        f"Supported over all layers: {inert(groups)}" if groups else "No group is supported by 95 % of the draws."
+        f"Alike, and supported by 95 % of the draws over all layers: {inert(groups)}"
+        if groups
+        else "No group is both alike and supported by 95 % of the draws over all layers."
     )
 
 
@@ -139,6 +151,7 @@ def _print_options(out: Console, shared: Shared) -> None:
     """A column an option, a row a figure; then the formulas."""
     from rich.table import Table
 
+    out.print()
     out.print("Options and what they take")
     for option in shared.options:
         out.print(f"- {option.name}: {inert(option.text)}")
@@ -173,6 +186,7 @@ def _print_break_even(out: Console, shared: Shared) -> None:
 
     money = shared.prices["currency"]
     horizon = shared.prices["horizon_months"]
+    out.print()
     out.print(f"Against the model as it is, at {_amount(float(shared.prices['requests_per_month']))} requests a month")
     records = shared.break_even
     rows: list[tuple[str, list[str]]] = [
@@ -215,7 +229,7 @@ def _told(figure: Figure) -> str:
     if figure.unit == "bytes":
         return told_bytes(round(figure.value))
     if figure.unit == "s":
-        return told_time(figure.value)
+        return f"{figure.value:.2g} s" if figure.value < 10 else told_time(figure.value)
     return _amount(figure.value)
 
 
@@ -237,6 +251,11 @@ def _span(found: IntervalRecord | None, missing: str) -> str:
 def _percents(found: IntervalRecord) -> str:
     value, low, high = (number(100 * _or_nan(end), 1) for end in (found.value, found.low, found.high))
     return f"{value} ({low} to {high})"
+
+
+def _cosines(found: IntervalRecord) -> str:
+    value, low, high = (number(_or_nan(end)) for end in (found.value, found.low, found.high))
+    return f"{value}\n" + _GLUE.join((low, "to", high))
 
 
 def _or_nan(value: float | None) -> float:

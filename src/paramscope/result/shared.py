@@ -128,13 +128,13 @@ class NodeRecord(_Record):
     Attributes:
         domains: their names.
         children: two places: of a domain in the tree's ``domains``, or, counted on from there, of an earlier node.
-        distance: mean of 1 - centred LLMDcos between the two children's domains.
+        alike: mean centred LLMDcos between the domains of the two children; 1 less it is the distance in the tree.
         support: share of bootstrap draws in which the same domains are a node; null for all domains together.
     """
 
     domains: list[str]
     children: list[int]
-    distance: float
+    alike: IntervalRecord
     support: float | None
 
 
