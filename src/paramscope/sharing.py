@@ -14,7 +14,13 @@ from paramscope.actions.breakeven import break_even, check_gains
 from paramscope.actions.costs import Shape, cost_options, model_shape
 from paramscope.actions.groups import ALL_LAYERS, domain_tree, supported_groups
 from paramscope.actions.prices import load_prices
-from paramscope.actions.sharing import bearing_findings, compare_layers, in_order, sharing_curve
+from paramscope.actions.sharing import (
+    bearing_findings,
+    compare_layers,
+    in_order,
+    removal_check,
+    sharing_curve,
+)
 from paramscope.domains.readers import read_utf8
 from paramscope.errors import UsageError
 from paramscope.measures.resample import Resampler
@@ -107,6 +113,7 @@ def share(
         trees=trees,
         groups=groups,
         findings=bearing_findings(checks),
+        removal=removal_check(layers, checks, seed=manifest.seed),
         options=options,
         break_even=break_even(options, gains, profile.domains, given, value),
         limits=_limits(profile, layers, resampler, shape, own_layers),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from paramscope.actions.sharing import (
     in_order,
     output_shares,
     own_shares,
+    removal_check,
     sharing_curve,
 )
 from paramscope.errors import UsageError
@@ -227,6 +229,44 @@ def test_damage_of_removed_layers_stands_beside_the_own_share() -> None:
     assert layers[1].damage == pytest.approx((1.5 + 0.2 + 1.0) / 3)
     assert layers[1].breaks == 2
     assert layers[2].damage is None
+
+
+def removed(damage: Callable[[int, int, int], float], layers: int = 12) -> tuple[list[LayerRecord], Checks]:
+    """Layers whose own share grows with their number, and the damage by layer, domain and text."""
+    rows = [
+        ("layer", layer, f"domain {domain}", damage(layer, domain, text))
+        for layer in range(layers)
+        for domain in range(4)
+        for text in range(6)
+    ]
+    parts = pd.DataFrame(rows, columns=["kind", "layer", "domain", "damage"])
+    checks = Checks(None, pd.DataFrame(), pd.DataFrame(), parts)  # type: ignore[arg-type]  # only the parts are read
+    return [record(layer, 10, 1, 0.05 * layer) for layer in range(layers)], checks
+
+
+def test_removal_confirms_an_order_that_it_has_too() -> None:
+    found = removal_check(*removed(lambda layer, domain, text: 1 + 0.05 * layer * domain + 0.01 * text), seed=0)
+    assert found is not None
+    assert found.layers == 12
+    assert found.value == pytest.approx(1.0)
+    assert found.low is not None
+    assert found.low > 0
+
+
+def test_chance_in_the_texts_confirms_no_order() -> None:
+    values = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        # The larger the own share, the more the texts scatter, and the domains with them, by chance alone.
+        found = removal_check(*removed(lambda layer, *_, rng=rng: 5 + 0.1 * layer * rng.normal()), seed=0)
+        assert found is not None
+        values.append(found.value)
+    assert abs(np.mean([value for value in values if value is not None])) < 0.25
+
+
+def test_few_removed_layers_tell_nothing() -> None:
+    assert removal_check(*removed(lambda layer, domain, _: 1 + layer * domain, layers=7), seed=0) is None
+    assert removal_check(compared(PROFILE), None, seed=0) is None
 
 
 def test_layers_that_stand_out_are_the_domains_own_unless_told() -> None:

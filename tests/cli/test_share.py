@@ -143,6 +143,20 @@ def test_run_with_the_document_is_a_run_all_the_same(call: Call, run: Path) -> N
     assert not (run / "share.json").exists()
 
 
+def test_sizes_of_a_profiled_model_are_its_own(
+    call: Call, tiny_model: Path, domains: list[str], tmp_path: Path
+) -> None:
+    assert call("profile", tiny_model, *domains, "-o", tmp_path / "run", "--samples", "4").code == 0
+    shared = Shared.model_validate(call("share", tmp_path / "run", "--rank", "4", "--json").document)
+    # Weights in float32, and the file's header.
+    assert shared.curve[0].layer_bytes == (tiny_model / "model.safetensors").stat().st_size
+    assert shared.prices["bytes_per_parameter"] == pytest.approx(4, rel=0.1)
+    # Keys and values of 2 heads of 8 dimensions in each of 4 layers.
+    assert shared.options[0].figure("memory of requests").inputs["cache_values"] == 2 * 2 * 8 * 4
+    # rank (inputs + outputs): q and o 32 + 32, k and v 32 + 16, three of 32 and 64.
+    assert shared.layers[0].adapter_parameters == 4 * (2 * 64 + 2 * 48 + 3 * 96)
+
+
 def test_help_has_json_and_quiet(call: Call) -> None:
     assert "share" in call("--help").out
     out = call("share", "--help").out

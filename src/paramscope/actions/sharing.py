@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paramscope.causal.verdicts import BREAKS
+from paramscope.causal.verdicts.verdict import LEAST_COUNT
 from paramscope.errors import UsageError
-from paramscope.measures.ranks import Interval
+from paramscope.measures.ranks import Interval, bootstrap, rank_correlation
 from paramscope.measures.resample import Resampler, percentile_intervals
 from paramscope.measures.similarity import FEWEST
 from paramscope.result.profile import Profile
-from paramscope.result.shared import FindingRecord, LayerRecord, PointRecord
+from paramscope.result.shared import FindingRecord, LayerRecord, PointRecord, RemovalRecord
 from paramscope.result.verification import Checks, IntervalRecord, plain
 
 _BEARING = ("specific-", "shallow-shared-deep-specific")
@@ -226,6 +227,42 @@ def bearing_findings(checks: Checks | None) -> list[FindingRecord]:
         for verdict in verdicts
         if verdict.claim.startswith(_BEARING)
     ]
+
+
+def removal_check(layers: list[LayerRecord], checks: Checks | None, *, seed: int) -> RemovalRecord | None:
+    """Whether layers of a large own share are those whose removal hurts the domains differently.
+
+    How differently: the covariance over the domains of their mean damage in one half of the held-out texts and in the
+    other, over the square of the mean damage. Chance in the texts is another one in each half, so it cancels out.
+
+    Args:
+        layers: of the run.
+        checks: of that run, where there are any.
+        seed: of the bootstrap over layers.
+
+    Returns:
+        The rank correlation; None where fewer than ``LEAST_COUNT`` layers were removed or can be told apart.
+    """
+    if checks is None:
+        return None
+    table = checks.parts[checks.parts["kind"] == "layer"]
+    half = table.groupby(["layer", "domain"]).cumcount() % 2
+    means = table.groupby(["layer", half, "domain"])["damage"].mean().unstack("domain")
+    shares, differences = [], []
+    for layer in means.index.unique("layer").tolist():
+        share = layers[layer].own_share.value
+        damage = means.loc[[layer]].to_numpy(dtype=float)
+        if share is None or damage.shape[0] < 2 or not np.isfinite(damage).all() or not damage.mean() > 0:
+            continue
+        shares.append(share)
+        differences.append(float(np.cov(damage)[0, 1]) / float(damage.mean()) ** 2)
+    if len(shares) < LEAST_COUNT:
+        return None
+    own, differ = np.array(shares), np.array(differences)
+    found = bootstrap(
+        lambda i: rank_correlation(own[i], differ[i]), np.zeros(len(own), dtype=np.int64), seed=seed, bounds=(-1, 1)
+    )
+    return RemovalRecord(layers=len(own), **plain({"value": found.value, "low": found.low, "high": found.high}))
 
 
 def _damage(checks: Checks | None) -> dict[int, NDArray[np.float64]]:

@@ -88,6 +88,14 @@ def _print_curve(out: Console, shared: Shared) -> None:
         out.print("zeroed: mean damage of the layer's removal over held-out texts, nats per token (paramscope verify)")
     for finding in shared.findings:
         out.print(f"Causal checks, {finding.status}: {inert(finding.text)}")
+    if shared.removal:
+        found = shared.removal
+        value, low, high = (number(_or_nan(end)) for end in (found.value, found.low, found.high))
+        status = "confirm" if found.low is not None and found.low > 0 else "do not confirm"
+        out.print(
+            f"Removed layers {status} the order: rank correlation of own share with how differently removal hurts the "
+            f"domains {value} ({low} to {high}), {found.layers} layers"
+        )
 
 
 def _layer_cells(shared: Shared, layer: int | None, *, wide: bool, zeroed: bool) -> list[str]:

@@ -155,6 +155,12 @@ class FindingRecord(_Record):
     status: str
 
 
+class RemovalRecord(IntervalRecord):
+    """Rank correlation of own share with how differently the layer's removal hurts the domains, over some layers."""
+
+    layers: int
+
+
 class OptionRecord(_Record):
     """A way to serve the domains.
 
@@ -222,6 +228,7 @@ class Shared(_Record):
     trees: list[TreeRecord]
     groups: list[list[str]]
     findings: list[FindingRecord]
+    removal: RemovalRecord | None
     options: list[OptionRecord]
     break_even: list[BreakEvenRecord]
     limits: list[str]
