@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paramscope.measures.ranks import Interval
+from paramscope.measures.resample import Resampler
 from paramscope.report.findings import COSINE_STEP, Findings, Verdict, end_bands, find, judge
-from paramscope.report.resample import Resampler
 from paramscope.result.profile import PAPER_THRESHOLD, Profile
 from tests.reference import make_profile
 

@@ -1,1 +1,1 @@
-"""What is done with what a run says: roles, plans, pruning, tuning, sharing."""
+"""What is done with what a run says: roles, proposals, pruning, tuning, sharing."""

@@ -15,7 +15,7 @@ import pandas as pd
 
 from paramscope.causal.verdicts import BREAKS, LEAST_COUNT
 from paramscope.measures.ranks import Interval, mean_interval
-from paramscope.report.resample import Resampler
+from paramscope.measures.resample import Resampler
 from paramscope.result.profile import Profile
 from paramscope.result.verification import Checks
 

@@ -94,8 +94,8 @@ def pair_means(kernel: NDArray[np.float64], sizes: list[int], seed: int = 0) -> 
     """
     valid = np.isfinite(np.diag(kernel))
     kernel = np.where(valid[:, None] & valid[None, :], kernel, 0.0)
-    once = _draw_means(kernel, sizes, valid[None, :].astype(np.float64))[0]
-    many = _draw_means(kernel, sizes, bootstrap_draws(tuple(sizes), DRAWS, seed) * valid)
+    once = draw_means(kernel, sizes, valid[None, :].astype(np.float64))[0]
+    many = draw_means(kernel, sizes, bootstrap_draws(tuple(sizes), DRAWS, seed) * valid)
     tail = (1 - LEVEL) / 2
     parts = np.split(valid, np.cumsum(sizes)[:-1])
     enough = np.array([part.sum() >= FEWEST for part in parts])
@@ -106,7 +106,7 @@ def pair_means(kernel: NDArray[np.float64], sizes: list[int], seed: int = 0) -> 
     return PairMeans(once, np.where(usable, low, np.nan), np.where(usable, high, np.nan))
 
 
-def _draw_means(kernel: NDArray[np.float64], sizes: list[int], occurrences: NDArray[np.float64]) -> NDArray[np.float64]:
+def draw_means(kernel: NDArray[np.float64], sizes: list[int], occurrences: NDArray[np.float64]) -> NDArray[np.float64]:
     """``[B, D, D]`` mean cosines of draws in which sample ``i`` occurs ``occurrences[b, i]`` times.
 
     With multiplicities c, the sum over pairs of different samples is ``c K c - sum c^2 K_ii``, and there are

@@ -16,8 +16,8 @@ from enum import StrEnum
 import numpy as np
 
 from paramscope.measures.ranks import Interval
+from paramscope.measures.resample import Resampler
 from paramscope.measures.similarity import FEWEST
-from paramscope.report.resample import Resampler
 from paramscope.result.profile import Estimate, Profile
 
 DENSITY_STEP = 0.05

@@ -9,6 +9,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from paramscope.measures.resample import Resampler
 from paramscope.measures.similarity import FEWEST
 from paramscope.report import text
 from paramscope.report.causal import causal_section
@@ -16,7 +17,6 @@ from paramscope.report.colours import DARK, LIGHT, NIGHT, PAPER, series_style
 from paramscope.report.density import LITTLE_TO_SEE, density_figures, paper_figures
 from paramscope.report.fidelity import FACTOR
 from paramscope.report.findings import COSINE_STEP, DENSITY_STEP, Verdict, find
-from paramscope.report.resample import Resampler
 from paramscope.report.similarity import similarity_figures
 from paramscope.report.tables import argument_rows, concentration_tables, density_table, similarity_table
 from paramscope.result.profile import PAPER_THRESHOLD, Profile

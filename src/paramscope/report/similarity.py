@@ -10,12 +10,12 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from paramscope.measures.ranks import Interval
+from paramscope.measures.resample import Resampler
 from paramscope.measures.similarity import FEWEST
 from paramscope.report.colours import GREY, Style, series_style
 from paramscope.report.findings import Findings
 from paramscope.report.lines import HALF, PANEL, Axis, Series, line_chart
 from paramscope.report.matrix import domain_matrix
-from paramscope.report.resample import Resampler
 from paramscope.report.svg import nice_range
 from paramscope.report.text import cosine, layer_range
 from paramscope.result.profile import Estimate, Profile

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from paramscope.measures.intervals import LEVEL, bootstrap_draws
 from paramscope.measures.ranks import Interval
-from paramscope.measures.similarity import DRAWS, FEWEST
-from paramscope.result.profile import Profile
+from paramscope.measures.similarity import DRAWS, FEWEST, draw_means
+
+if TYPE_CHECKING:
+    from paramscope.result.profile import Profile
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,37 @@ class Resampler:
         """
         return self._alike(self._kernel(after, centred) - self._kernel(before, centred))
 
+    def means(self, layers: list[int], *, centred: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Means within and across over all domains, for statistics of them.
+
+        Args:
+            layers: which.
+            centred: as in ``Profile.similarity``.
+
+        Returns:
+            ``[B + 1]`` within and across; first of the samples as they are, then of every draw.
+        """
+        kernel = self._kernel(layers, centred)
+        occurrences = np.concatenate([np.ones((1, len(kernel))), self._draws])
+        within, across = domain_means(kernel, self._sizes, occurrences)
+        return _mean(within), _mean(across)
+
+    def pairs(self, layers: list[int], *, centred: bool) -> NDArray[np.float64]:
+        """Means of all pairs of domains, for statistics of them.
+
+        Args:
+            layers: which.
+            centred: as in ``Profile.similarity``.
+
+        Returns:
+            ``[B + 1, D, D]`` in the order of ``domains``; first of the samples as they are, then of every draw. NaN
+            where there is no pair.
+        """
+        kernel = self._kernel(layers, centred)
+        valid = np.isfinite(np.diag(kernel))
+        occurrences = np.concatenate([np.ones((1, len(kernel))), self._draws]) * valid
+        return draw_means(np.where(valid[:, None] & valid[None, :], kernel, 0.0), self._sizes, occurrences)
+
     def _kernel(self, layers: list[int], centred: bool) -> NDArray[np.float64]:
         whole = sum(self._profile.sample_cosines(layer, centred=centred) for layer in layers) / len(layers)
         return np.asarray(whole)[np.ix_(self._kept, self._kept)]
@@ -85,8 +119,9 @@ class Resampler:
         many = domain_means(kernel, self._sizes, self._draws)
         values = (*once, once[0] - once[1])
         draws = (*many, many[0] - many[1])
-        within, across, gap = (_intervals(value[0], drawn) for value, drawn in zip(values, draws, strict=True))
-        means = [_intervals(_mean(value), _mean(drawn)[:, None])[0] for value, drawn in zip(values, draws, strict=True)]
+        pairs = list(zip(values, draws, strict=True))
+        within, across, gap = (percentile_intervals(value[0], drawn) for value, drawn in pairs)
+        means = [percentile_intervals(_mean(value), _mean(drawn)[:, None])[0] for value, drawn in pairs]
         return Alike(within, across, gap, means[0], means[1], means[2])
 
 
@@ -133,7 +168,16 @@ def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
 
 
-def _intervals(values: NDArray[np.float64], draws: NDArray[np.float64]) -> list[Interval]:
+def percentile_intervals(values: NDArray[np.float64], draws: NDArray[np.float64]) -> list[Interval]:
+    """Percentile intervals of several statistics.
+
+    Args:
+        values: ``[n]``.
+        draws: ``[B, n]``, of the same statistics; NaN where a draw has no value.
+
+    Returns:
+        ``n`` values with their 95 % intervals.
+    """
     tail = (1 - LEVEL) / 2
     usable = np.isfinite(draws).any(0)
     # The quantile that skips missing draws is ten times slower, and few domains are so small that a draw lacks a pair.

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from paramscope.report.resample import Resampler, domain_means
+from paramscope.measures.resample import Resampler, domain_means
 from tests.reference import made_up_layers, make_profile
 
 SIZES = {"support": 5, "code": 4, "contracts": 6}

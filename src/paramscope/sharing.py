@@ -1,0 +1,199 @@
+"""What the domains of a run can share, what that costs and when it pays back; needs neither the model nor torch."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from paramscope.actions.breakeven import break_even, check_gains
+from paramscope.actions.costs import Shape, cost_options, model_shape
+from paramscope.actions.groups import ALL_LAYERS, domain_tree, supported_groups
+from paramscope.actions.prices import load_prices
+from paramscope.actions.sharing import (
+    bearing_findings,
+    compare_layers,
+    in_order,
+    removal_check,
+    sharing_curve,
+)
+from paramscope.domains.readers import read_utf8
+from paramscope.errors import UsageError
+from paramscope.measures.resample import Resampler
+from paramscope.measures.similarity import FEWEST
+from paramscope.result.manifest import first_fault
+from paramscope.result.profile import Profile
+from paramscope.result.shared import LayerRecord, MeasuredGain, Shared, TreeRecord, write_shared
+from paramscope.result.verification import load_checks, run_digest
+from paramscope.settings import is_positive
+from paramscope.wording import listed
+
+RANK = 8
+"""Of LoRA adapters, where nothing else is asked for."""
+
+_ASSOCIATION = (
+    "That a layer's activation differs between domains is association: it is not shown that a domain gains from a "
+    "layer of its own, or that one with a small own share can be shared without loss. A pilot on held-out texts tells."
+)
+
+
+def share(
+    profile: Profile | str | os.PathLike[str],
+    *,
+    rank: int = RANK,
+    own_layers: int | None = None,
+    prices: str | os.PathLike[str] | None = None,
+    requests: float | None = None,
+    value: float | None = None,
+    gains: Sequence[MeasuredGain] = (),
+) -> Shared:
+    """Tell what the domains of a run can share, what each way costs and when it pays back.
+
+    Args:
+        profile: a profile, or the folder of a run; then the result is kept there as ``share.json``.
+        rank: of LoRA adapters.
+        own_layers: that each domain has of its own where some are, those that differ most; None takes the layers that
+            differ more than the mean layer does, or a third of all where none surely does.
+        prices: a YAML file of prices and other assumptions in place of the package's own.
+        requests: per month, of all domains together, in place of those in the prices.
+        value: money that a request is worth more for each percent of errors fewer; None tells no gain in money.
+        gains: that a pilot measured.
+
+    Returns:
+        The document.
+
+    Raises:
+        UsageError: an argument is out of range, or the run cannot be compared so; says what to mend.
+    """
+    for name, number in (("--requests", requests), ("--value", value)):
+        if number is not None and not is_positive(number):
+            raise UsageError(f"{name} {number!r} is no positive number; give one such as 0.5")
+    run = None if isinstance(profile, Profile) else Path(profile)
+    profile = profile if isinstance(profile, Profile) else Profile.load(os.fspath(profile))
+    checks = None if run is None else load_checks(run)
+    given = load_prices(prices, **({} if requests is None else {"requests_per_month": float(requests)}))
+    gains = list(gains)
+    check_gains(gains, profile.domains)
+    resampler = Resampler(profile)
+    layers = compare_layers(profile, resampler, checks, rank=rank)
+    own = _own_layers(layers, own_layers)
+    trees = _trees(profile, resampler)
+    groups = next((supported_groups(tree) for tree in trees if tree.band == ALL_LAYERS), [])
+    count = len(profile.domains)
+    parts = count - sum(len(group) - 1 for group in groups) if groups else None
+    shape = model_shape(profile, given)
+    options = cost_options(shape, layers, own, domains=count, rank=rank, prices=given)
+    manifest = profile.manifest
+    shared = Shared(
+        paramscope=version("paramscope"),
+        run_sha256=run_digest(run) if run else hashlib.sha256(manifest.to_json().encode()).hexdigest(),
+        model=manifest.model.name,
+        model_files=manifest.model.files,
+        domains=profile.domains,
+        arguments={
+            "rank": rank,
+            "own_layers": own_layers,
+            "value": value,
+            "gains": [gain.model_dump() for gain in gains],
+        },
+        prices=given.model_dump() | {"bytes_per_parameter": shape.bytes_per_parameter},
+        layers=layers,
+        curve=sharing_curve(
+            layers,
+            parameters=shape.parameters,
+            domains=count,
+            parts=parts,
+            bytes_per_parameter=shape.bytes_per_parameter,
+            adapter_bytes_per_parameter=given.adapter_bytes_per_parameter,
+        ),
+        trees=trees,
+        groups=groups,
+        findings=bearing_findings(checks),
+        removal=removal_check(layers, checks, seed=manifest.seed),
+        options=options,
+        break_even=break_even(options, gains, profile.domains, given, value),
+        limits=_limits(profile, layers, resampler, shape, own_layers),
+    )
+    if run is not None:
+        write_shared(run, shared)
+    return shared
+
+
+def load_gains(file: str | os.PathLike[str]) -> list[MeasuredGain]:
+    """Read what a pilot measured: a JSON list of objects with the fields of ``MeasuredGain``.
+
+    Args:
+        file: the file.
+
+    Returns:
+        The gains.
+
+    Raises:
+        UsageError: it cannot be read or has another form.
+    """
+    try:
+        return TypeAdapter(list[MeasuredGain]).validate_json(read_utf8(Path(file)))
+    except ValidationError as error:
+        fields = ", ".join(MeasuredGain.model_fields)
+        raise UsageError(
+            f"{file}: {first_fault(error)}; expected a JSON list of measured gains, each with {fields}"
+        ) from error
+
+
+def _own_layers(layers: list[LayerRecord], count: int | None) -> list[int]:
+    """The layers that differ most, in their order in the model.
+
+    Raises:
+        UsageError: there are not as many.
+    """
+    if count is None:
+        count = sum(record.stands_out for record in layers) or -(-len(layers) // 3)
+    elif isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= len(layers):
+        raise UsageError(f"--own-layers {count!r} is out of range; give a whole number from 1 to {len(layers)}")
+    return sorted(in_order(layers)[:count])
+
+
+def _trees(profile: Profile, resampler: Resampler) -> list[TreeRecord]:
+    """Of all layers and of each band."""
+    bands = {ALL_LAYERS: list(range(profile.layers))} | profile.bands
+    trees = [domain_tree(profile, resampler, band, layers) for band, layers in bands.items()]
+    return [tree for tree in trees if tree]
+
+
+def _limits(
+    profile: Profile, layers: list[LayerRecord], resampler: Resampler, shape: Shape, own_layers: int | None
+) -> list[str]:
+    """What the result cannot show, and what it takes for granted."""
+    limits = [_ASSOCIATION]
+    left = [name for place, name in enumerate(profile.domains) if place not in resampler.domains]
+    if left:
+        limits.append(
+            f"Of {listed(left)} there are fewer than {FEWEST} samples: left out of own shares and groups, counted in "
+            "costs."
+        )
+    if own_layers is None and not any(record.stands_out for record in layers):
+        limits.append(
+            "No layer surely differs more than the mean layer, so which are the domains' own is a matter of chance; a "
+            "third of all is reckoned with."
+        )
+    if not shape.measured:
+        limits.append(
+            f"The model's files are not where they were profiled: {shape.bytes_per_parameter:g} bytes a parameter are "
+            "assumed."
+        )
+    elif shape.bytes_per_parameter < 1.5:
+        limits.append(
+            "The model's files hold quantised weights. Tuning usually takes 16 bits, and what is tuned is as small as "
+            "reckoned here only once it is quantised again."
+        )
+    if shape.cache_values is None:
+        limits.append("The modules do not tell the size of the cache of keys and values; serving memory is without it.")
+    limits.append(
+        "Losses stand for errors: that one percent less loss is one percent fewer errors is an assumption, unless the "
+        "pilot measured errors. Costs are those of the prices; change them with --prices."
+    )
+    return limits
