@@ -58,7 +58,9 @@ def test_what_is_not_named_takes_its_default_and_false_leaves_out(folder: Path) 
     assert study.tune
     assert study.share
     study = read_study(write(folder, least + "verify: false\ntune: false\nshare: false\n")).study
-    assert not (study.verify or study.tune or study.share)
+    assert not (study.verify)
+    assert not (study.tune)
+    assert not (study.share)
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from paramscope.domains import DomainSpec
 from paramscope.domains.spec import specs_of
+from paramscope.domains.yaml_file import read_yaml
 from paramscope.errors import UsageError
 from paramscope.result.manifest import first_fault
 from paramscope.settings import Settings, read_seconds
 from paramscope.wording import did_you_mean, listed, quoted
-from paramscope.yaml_file import read_yaml
 
 
 class _Part(BaseModel):

@@ -10,10 +10,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from paramscope.domains.yaml_file import read_yaml
 from paramscope.errors import UsageError
 from paramscope.result.manifest import first_fault
 from paramscope.wording import did_you_mean, listed, quoted
-from paramscope.yaml_file import read_yaml
 
 
 def _finite(value: float) -> float:

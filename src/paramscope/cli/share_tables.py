@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from paramscope.cli.common import inert, number
+
 # All tables go to one console; it has no public name, since only commands print.
 from paramscope.cli.common import stdout_console as stdout
-from paramscope.cli.common import inert, number
 from paramscope.wording import told_bytes, told_time
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import Any, get_args
 from paramscope.domains.readers import explicit
 from paramscope.domains.sample import Keep
 from paramscope.domains.source import parse_source
+from paramscope.domains.yaml_file import read_yaml
 from paramscope.errors import UsageError
 from paramscope.wording import did_you_mean, quoted
-from paramscope.yaml_file import read_yaml
 
 
 @dataclass(frozen=True, eq=False)
