@@ -129,7 +129,8 @@ def _record(
 
     def requests(percent: float) -> float | None:
         needed = once.value / prices.horizon_months + month.value
-        return max(needed, 0.0) / (percent * worth) if percent > 0 else None if needed > 0 else 0.0
+        gained = percent * worth  # a request; so little may be left of a tiny gain that it is nothing
+        return max(needed, 0.0) / gained if gained > 0 else None if needed > 0 else 0.0
 
     payback = _falling(benefit, months)
     return record.model_copy(
