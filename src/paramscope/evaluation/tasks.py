@@ -7,8 +7,8 @@ prompts that a domain of that name has:
 - boolq: ``{passage}\nQuestion: {question}?\nAnswer:``; no, yes. The domain's.
 - piqa: ``Question: {goal}\nAnswer:``; both solutions as they stand, where the domain strips them of blanks.
 - siqa: ``Q: {context} {question}\nA:``; the three answers. The domain shows lettered answers and asks for a letter.
-- hellaswag: ``{activity_label}: {ctx_a} {ctx_b}``, ctx_b capitalised, without markup; the four endings. The domain takes
-  ``ctx`` as it is.
+- hellaswag: ``{activity_label}: {ctx_a} {ctx_b}``, ctx_b capitalised, without markup; the four endings. The domain
+  takes ``ctx`` as it is.
 - mmlu: a line on the subject, examples of it, the question with lettered choices; A, B, C, D. The domain has another
   line and no examples.
 
