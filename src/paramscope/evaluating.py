@@ -14,8 +14,9 @@ from torch import nn
 from paramscope.domains.readers import explicit
 from paramscope.engine.estimate import memory_free
 from paramscope.errors import UsageError
+from paramscope.evaluation.harness import Progress
 from paramscope.evaluation.inputs import read_inputs
-from paramscope.evaluation.stages import Progress, Stages, Timings
+from paramscope.evaluation.stages import Stages, Timings
 from paramscope.models.open import LocatedModel, OpenModel, adopt, choose_device, load, locate, sketch
 from paramscope.models.quantised import quantised
 from paramscope.recording import now

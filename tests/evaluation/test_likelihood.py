@@ -106,10 +106,10 @@ def test_rows_with_the_same_input_are_run_once() -> None:
 
 def test_only_positions_that_are_read_go_through_the_head() -> None:
     seen: list[tuple[int, ...]] = []
-    handle = LLAMA.lm_head.register_forward_pre_hook(lambda _, args: seen.append(tuple(args[0].shape)))
+    handle = LLAMA.lm_head.register_forward_hook(lambda _, args, out: seen.append(tuple(out.shape)))
     continuation_losses(LLAMA, made_rows([(50, 2)] * 16))
     handle.remove()
-    assert seen == [(16, 2, 16)]
+    assert seen == [(16, 2, 61)]
 
 
 def test_model_is_given_back_unchanged() -> None:

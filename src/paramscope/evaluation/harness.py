@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,9 @@ from torch import nn
 from paramscope.errors import RunError, UsageError
 from paramscope.models.running import evaluation_mode
 from paramscope.wording import did_you_mean, one_line, quoted
+
+Progress = Callable[[str, int, int], object]
+"""Told of a stage, steps more that are done in it, and steps that it has."""
 
 _BATCH_ROWS = 8
 """Rows that the library runs together."""
@@ -70,7 +73,10 @@ class Harness:
             raise UsageError(
                 f"--harness {names[0]} needs lm-evaluation-harness ({one_line(error)}); pip install 'paramscope[eval]'"
             ) from error
-        manager = TaskManager(include_path=None if path is None else str(path))
+        # The library has thousands of task files; where all that is asked for is in the folder, they are not read.
+        manager = TaskManager(include_path=path and str(path), include_defaults=path is None)
+        if path is not None and not set(names) <= set(manager.all_subtasks):
+            manager = TaskManager(include_path=str(path))
         for name in names:
             if name not in manager.task_index:
                 near = did_you_mean(name, manager.all_tasks)
@@ -82,7 +88,8 @@ class Harness:
         self._tasks: list[Any] = []
         for name in names:
             try:
-                loaded = manager.load([name])
+                with _same_randomness():
+                    loaded = manager.load([name])
             # A task is a configuration, data and code of others: whatever fails there is the task's.
             except Exception as error:
                 raise UsageError(
@@ -93,7 +100,14 @@ class Harness:
             self._tasks += [group] if group is not None else list(loaded["tasks"].values())
 
     def run(
-        self, model: nn.Module, tokenizer: Any, *, limit: int | None = None, shots: int | None = None, seed: int = 0
+        self,
+        model: nn.Module,
+        tokenizer: Any,
+        *,
+        limit: int | None = None,
+        shots: int | None = None,
+        seed: int = 0,
+        progress: Progress = lambda *_: None,
     ) -> tuple[list[HarnessMetric], dict[str, list[dict[str, Any]]]]:
         """Evaluate a model.
 
@@ -103,6 +117,7 @@ class Harness:
             limit: documents of each task, the first ones, as that library counts; None takes all.
             shots: examples before each document; None leaves that to the task.
             seed: of all draws.
+            progress: told a stage, how many more of its requests are answered, and how many it has.
 
         Returns:
             The numbers, and what the library tells of each document, by task.
@@ -112,7 +127,6 @@ class Harness:
             RunError: the library fails on a task.
         """
         from lm_eval import simple_evaluate
-        from lm_eval.models.huggingface import HFLM
         from transformers import PreTrainedModel
 
         if not isinstance(model, PreTrainedModel):
@@ -121,7 +135,7 @@ class Harness:
         with evaluation_mode(model), _same_randomness():
             try:
                 results = simple_evaluate(
-                    model=HFLM(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=_BATCH_ROWS),
+                    model=_wrapped(model, copy.deepcopy(tokenizer), progress),
                     tasks=self._tasks,
                     task_manager=self._manager,
                     num_fewshot=shots,
@@ -136,6 +150,41 @@ class Harness:
                     f"lm-evaluation-harness could not finish ({type(error).__name__}: {one_line(error)})"
                 ) from error
         return _metrics(results), results["samples"]
+
+
+def _wrapped(model: nn.Module, tokenizer: Any, progress: Progress) -> Any:
+    """The library's own wrapper around an open model, which tells us how far it is in place of its bars."""
+    from lm_eval.models.huggingface import HFLM
+
+    class Wrapped(HFLM):
+        def loglikelihood(self, requests: Any, disable_tqdm: bool = True) -> Any:
+            self.set_cache_hook(_Counter(progress, "harness", len(requests)))
+            return super().loglikelihood(requests, disable_tqdm=True)
+
+        def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = True) -> Any:
+            self.set_cache_hook(_Counter(progress, "harness, rolling", len(requests)))
+            return super().loglikelihood_rolling(requests, disable_tqdm=True)
+
+        def generate_until(self, requests: Any, disable_tqdm: bool = True) -> Any:
+            self.set_cache_hook(_Counter(progress, "harness, writing", len(requests)))
+            return super().generate_until(requests, disable_tqdm=True)
+
+        def _loglikelihood_tokens(self, requests: Any, disable_tqdm: bool = True, **options: Any) -> Any:
+            return super()._loglikelihood_tokens(requests, disable_tqdm=True, **options)
+
+    return Wrapped(pretrained=model, tokenizer=tokenizer, batch_size=_BATCH_ROWS)
+
+
+class _Counter:
+    """Stands where the library's cache would be told of every answer."""
+
+    def __init__(self, progress: Progress, stage: str, total: int) -> None:
+        self._progress, self._stage, self._total = progress, stage, total
+        progress(stage, 0, total)
+
+    def add_partial(self, *_: Any) -> None:
+        """An answer is there."""
+        self._progress(self._stage, 1, self._total)
 
 
 def _metrics(results: Any) -> list[HarnessMetric]:

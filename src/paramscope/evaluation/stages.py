@@ -14,6 +14,7 @@ import numpy as np
 
 from paramscope.causal.texts import held_out_samples
 from paramscope.evaluation.choice import ChoiceResult, evaluate_choices
+from paramscope.evaluation.harness import Progress
 from paramscope.evaluation.inputs import Inputs
 from paramscope.evaluation.likelihood import BATCH_TOKENS
 from paramscope.evaluation.perplexity import blocks_of, held_out_losses, perplexity
@@ -21,9 +22,6 @@ from paramscope.evaluation.tasks import ChoiceTask
 from paramscope.models.open import OpenModel
 from paramscope.result.evaluation import ChoiceRecord, DomainLossRecord, HarnessRecord, PerplexityRecord
 from paramscope.result.verification import plain
-
-Progress = Callable[[str, int, int], object]
-"""Told of a stage, steps more that are done in it, and steps that it has."""
 
 _STREAMED_TOKENS = 8 * BATCH_TOKENS
 """Tokens of a batch where each batch reads all weights from the disk."""
@@ -159,11 +157,14 @@ class Stages:
         if not self._wanted.harness:
             return []
         with self._timings.of("harness"):
-            self._progress("harness", 0, 1)
             metrics, _ = self._wanted.harness.run(
-                self._opened.model, self._tokenizer, limit=self._limit, shots=self._shots, seed=self._seed
+                self._opened.model,
+                self._tokenizer,
+                limit=self._limit,
+                shots=self._shots,
+                seed=self._seed,
+                progress=self._progress,
             )
-            self._progress("harness", 1, 1)
         return [HarnessRecord(**plain(dataclasses.asdict(metric))) for metric in metrics]
 
 
