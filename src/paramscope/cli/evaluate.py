@@ -64,7 +64,12 @@ def command(model: str, output: str | None, as_json: bool, quiet: bool, **argume
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     from paramscope.evaluating import evaluate
 
-    with progress_bars(talk) as progress:
+    with talk.status("reading the texts and opening the model") as status, progress_bars(talk) as bars:
+
+        def progress(stage: str, steps: int, total: int) -> None:
+            status.stop()
+            bars(stage, steps, total)
+
         found = evaluate(model, **arguments, progress=progress)
     for warning in found.warnings:
         talk.print(f"warning: {inert(warning)}", style="yellow")
@@ -146,11 +151,11 @@ def _print_perplexity(stdout: Console, found: Evaluation) -> None:
     stdout.print("Perplexity, with its 95 % interval over blocks")
     table = Table()
     table.add_column("text", overflow="fold")
-    for heading in ("perplexity", "95 % interval", "nats per token", "blocks", "of tokens"):
+    for heading in ("perplexity", "95 % interval", "nats per token", "blocks", "tokens a block"):
         table.add_column(heading, justify="right")
     for one in found.perplexity:
         table.add_row(
-            inert(one.source),
+            _text_name(one.source),
             "infinite" if one.value is None else number(one.value),
             _interval(one.low, one.high, 2),
             f"{_value(one.nats, 4)} ±{_value(one.standard_error, 4)}",
@@ -181,7 +186,7 @@ def _print_choices(stdout: Console, found: Evaluation) -> None:
     stdout.print("Multiple choice: right answers in %, ± standard error")
     table = Table()
     table.add_column("task")
-    for heading in ("by likelihood", "per character", "guessing", "one answer", "questions", "examples"):
+    for heading in ("by likelihood", "per character", "guessing", "always one", "questions", "examples"):
         table.add_column(heading, justify="right")
     for one in found.choices:
         table.add_row(
@@ -194,6 +199,10 @@ def _print_choices(stdout: Console, found: Evaluation) -> None:
             str(one.shots),
         )
     stdout.print(table)
+    stdout.print(
+        "The likeliest option, and the likeliest for its number of characters (lm-evaluation-harness: acc, acc_norm); "
+        "beside them, what guessing gives, and always the same one, the best"
+    )
 
 
 def _print_harness(stdout: Console, found: Evaluation) -> None:
@@ -215,6 +224,12 @@ def _print_harness(stdout: Console, found: Evaluation) -> None:
             "-" if one.shots is None else str(one.shots),
         )
     stdout.print(table)
+
+
+def _text_name(source: str) -> str:
+    """A SOURCE without the folders of its path, for a table."""
+    name, at, path = source.rpartition("@")
+    return inert(source if source.startswith("hf:") else f"{name}{at}{Path(path).name}")
 
 
 def _value(value: float | None, digits: int) -> str:
