@@ -95,6 +95,14 @@ def test_streamed_weights_give_the_same_numbers(call: Call, model: Path, rows: d
     assert streamed.perplexity[0].value == pytest.approx(resident.perplexity[0].value, rel=1e-6)
 
 
+@pytest.mark.parametrize(("free", "weights"), [(1 << 40, "resident"), (1000, "streamed"), (None, "resident")])
+def test_weights_stay_on_the_disk_where_they_do_not_fit(
+    model: Path, text: Path, monkeypatch: pytest.MonkeyPatch, free: int | None, weights: str
+) -> None:
+    monkeypatch.setattr("paramscope.evaluating.memory_free", lambda _: free)
+    assert paramscope.evaluate(model, perplexity=text, context=32).model.weights == weights
+
+
 def test_from_python_with_a_loaded_model(model: Path, rows: dict[str, Path], text: Path) -> None:
     asked: dict[str, Any] = {"perplexity": text, "context": 32, "tasks": f"boolq@{rows['boolq']}", "limit": 4}
     one = paramscope.evaluate(model, **asked)
@@ -252,7 +260,11 @@ def test_hostile_text_is_shown_as_text(call: Call, tmp_path: Path, run: Path) ->
     assert "[red]model" in done.out
 
 
-def test_help_loads_no_large_library() -> None:
+def test_help_is_there_and_loads_no_large_library(call: Call) -> None:
+    assert "evaluate" in call("--help").out
+    shown = call("evaluate", "--help").out
+    assert "--json" in shown
+    assert "--quiet" in shown
     from tests.cli.test_start import HEAVY, loaded_by
 
     code = (

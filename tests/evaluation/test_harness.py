@@ -158,6 +158,13 @@ def test_what_cannot_be_found_or_loaded_is_named(own_tasks: Path, tmp_path: Path
         Harness(["own_length"], tmp_path)
 
 
+def test_a_task_that_runs_the_models_code_is_refused(own_tasks: Path, tmp_path: Path) -> None:
+    text = (own_tasks / "own.yaml").read_text(encoding="utf-8").replace("!function ", "")
+    (tmp_path / "own.yaml").write_text(f"{text}unsafe_code: true\n")
+    with pytest.raises(UsageError, match="own_length runs code that the model writes, and paramscope does not"):
+        Harness(["own_length"], tmp_path)
+
+
 def test_a_task_that_fails_on_the_way_is_a_failed_run(own_tasks: Path, tmp_path: Path) -> None:
     text = (own_tasks / "own.yaml").read_text(encoding="utf-8")
     (tmp_path / "own.yaml").write_text(text)

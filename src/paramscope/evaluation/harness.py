@@ -63,7 +63,8 @@ class Harness:
             path: a folder with task files of one's own. Python that they name (``!function``) is run.
 
         Raises:
-            UsageError: the library is missing, a name is unknown, or a task's data cannot be read.
+            UsageError: the library is missing, a name is unknown, a task's data cannot be read, or it would run
+                code that the model writes.
         """
         if path is not None and not os.path.isdir(path):
             raise UsageError(f"--harness-path {path} is no folder; give the one that holds the tasks' .yaml files")
@@ -96,6 +97,12 @@ class Harness:
                     f"--harness {quoted(name)}: the task cannot be loaded ({type(error).__name__}: {one_line(error)}); "
                     "check its data (offline, they must be in the local cache), or leave it out"
                 ) from error
+            unsafe = [task for task, one in loaded["tasks"].items() if getattr(one, "UNSAFE_CODE", False)]
+            if unsafe:
+                raise UsageError(
+                    f"--harness {quoted(name)}: {unsafe[0]} runs code that the model writes, and paramscope "
+                    "does not; leave it out"
+                )
             group = loaded.get("groups", {}).get(name)
             self._tasks += [group] if group is not None else list(loaded["tasks"].values())
 
