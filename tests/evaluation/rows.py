@@ -38,6 +38,10 @@ _WORDS = [
     "warm",
     "early",
     "winter",
+    "naïve",
+    "été",
+    "日本",
+    "Übung",
 ]
 
 
@@ -76,7 +80,7 @@ def _made(count: int, seed: int = 7) -> dict[str, list[dict[str, Any]]]:
                 "label": str(rng.randrange(3) + 1),
             }
         )
-        ctx_a, ctx_b = _text(rng, 3, 7) + ".", _text(rng, 2, 4) if number % 3 else ""
+        ctx_a, ctx_b = _text(rng, 3, 7) + ".", _text(rng, 2, 4).title() if number % 3 else ""
         rows["hellaswag"].append(
             {
                 "activity_label": _text(rng, 1, 2).title(),
