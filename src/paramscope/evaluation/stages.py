@@ -67,6 +67,8 @@ class Stages:
         self._tokens = _STREAMED_TOKENS if opened.weights else BATCH_TOKENS
 
     def _told(self, stage: str, total: int) -> Callable[[int], object]:
+        """Begin a stage; its time counts from here."""
+        self._progress(stage, 0, total)
         return lambda steps: self._progress(stage, steps, total)
 
     def perplexities(self) -> list[PerplexityRecord]:
