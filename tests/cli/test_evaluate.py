@@ -138,6 +138,13 @@ def test_progress_comes_to_its_end_in_every_stage(model: Path, rows: dict[str, P
     assert all(done == total for done, total in told.values())
 
 
+def test_no_library_talks_where_quiet_is_asked_for(model: Path, text: Path) -> None:
+    command = [sys.executable, "-m", "paramscope", "evaluate", str(model), "--perplexity", str(text), "--context", "32"]
+    command += ["--weights", "streamed", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
 OWN_TASK = """task: own_piqa
 dataset_path: json
 dataset_kwargs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 from pathlib import Path
@@ -61,7 +60,6 @@ def command(model: str, output: str | None, as_json: bool, quiet: bool, **argume
     target = _target(output)
     talk = console(quiet=quiet)
     silence_libraries()
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
     from paramscope.evaluating import evaluate
 
     with talk.status("reading the texts and opening the model") as status, progress_bars(talk) as bars:
