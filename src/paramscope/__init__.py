@@ -12,6 +12,7 @@ from paramscope.errors import CheckError, ParamscopeError, RunError, UsageError
 
 if TYPE_CHECKING:
     from paramscope.domains import DomainSpec, Text
+    from paramscope.evaluating import evaluate
     from paramscope.profiling import profile
     from paramscope.result.profile import Profile
     from paramscope.sharing import share
@@ -25,6 +26,7 @@ __all__ = [
     "RunError",
     "Text",
     "UsageError",
+    "evaluate",
     "profile",
     "share",
     "verify",
@@ -34,6 +36,7 @@ _LAZY = {
     "DomainSpec": "paramscope.domains",
     "Text": "paramscope.domains",
     "Profile": "paramscope.result.profile",
+    "evaluate": "paramscope.evaluating",
     "profile": "paramscope.profiling",
     "share": "paramscope.sharing",
     "verify": "paramscope.verifying",

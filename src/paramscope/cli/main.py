@@ -18,6 +18,7 @@ _COMMANDS = {
     "profile": "measure a model on domains",
     "verify": "test by intervention what a run claims",
     "share": "what the domains of a run can share, what that costs and brings",
+    "evaluate": "perplexity, multiple choice, tasks of lm-evaluation-harness",
     "show": "the numbers of a run, as a table or JSON",
     "report": "one page of a run",
 }

@@ -22,15 +22,18 @@ _BACKWARD_WEIGHT = 4
 
 def silence_libraries() -> None:
     """Keep loading bars, retries and hints of other libraries out of the talk."""
+    import logging
     import os
 
     os.environ["TQDM_DISABLE"] = "1"
     from huggingface_hub.utils import logging as hub_logging
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
     hub_logging.set_verbosity_error()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    for name in ("accelerate", "lm_eval"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def tell_plan(talk: Console, plan: Plan) -> None:

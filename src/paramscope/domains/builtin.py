@@ -67,9 +67,14 @@ def is_running_text(line: str) -> bool:
     return bool(line.strip()) and not re.fullmatch(r"\s*(= )+[^=].*?( =)+\s*", line)
 
 
+def boolq_prompt(row: Row) -> str:
+    """The prompt of BoolQ, that of lm-evaluation-harness."""
+    return f"{field_text(row, 'passage')}\nQuestion: {field_text(row, 'question')}?\nAnswer:"
+
+
 def _boolq(row: Row) -> Text:
-    yes = _boolean(row, "answer")
-    prompt = f"{field_text(row, 'passage')}\nQuestion: {field_text(row, 'question')}?\nAnswer:"
+    yes = yes_or_no(row, "answer")
+    prompt = boolq_prompt(row)
     if yes is None:
         return Text(prompt, origin=row.origin)
     return Text(prompt, " yes" if yes else " no", " no" if yes else " yes", row.origin)
@@ -81,25 +86,25 @@ def _humaneval(row: Row) -> Text:
 
 
 def _mmlu(row: Row) -> Text:
-    choices = _strings(row, "choices")
-    question = _options(field_text(row, "question"), choices)
+    choices = string_list(row, "choices")
+    question = lettered(field_text(row, "question"), choices)
     if "subject" in row.fields:
         subject = field_text(row, "subject").replace("_", " ")
         question = f"The following is a multiple choice question about {subject}.\n\n{question}"
     letters = [f" {chr(ord('A') + index)}" for index in range(len(choices))]
-    return _answered(row, question, letters, _index(row, "answer", len(choices)))
+    return _answered(row, question, letters, answer_number(row, "answer", len(choices)))
 
 
 def _siqa(row: Row) -> Text:
     choices = [field_text(row, name) for name in ("answerA", "answerB", "answerC")]
-    question = _options(f"{field_text(row, 'context')}\nQuestion: {field_text(row, 'question')}", choices)
-    return _answered(row, question, [" A", " B", " C"], _index(row, "label", 3, first=1))
+    question = lettered(f"{field_text(row, 'context')}\nQuestion: {field_text(row, 'question')}", choices)
+    return _answered(row, question, [" A", " B", " C"], answer_number(row, "label", 3, first=1))
 
 
 def _hellaswag(row: Row) -> Text:
-    endings = [f" {_without_markup(ending)}" for ending in _strings(row, "endings")]
-    prompt = _without_markup(f"{field_text(row, 'activity_label')}: {field_text(row, 'ctx')}")
-    return _answered(row, prompt, endings, _index(row, "label", len(endings)))
+    endings = [f" {without_markup(ending).strip()}" for ending in string_list(row, "endings")]
+    prompt = without_markup(f"{field_text(row, 'activity_label')}: {field_text(row, 'ctx')}").strip()
+    return _answered(row, prompt, endings, answer_number(row, "label", len(endings)))
 
 
 def _running(row: Row) -> Text:
@@ -117,9 +122,14 @@ def _gsm8k(row: Row) -> Text:
     return Text(f"Question: {field_text(row, 'question')}\nAnswer:", target, origin=row.origin)
 
 
+def piqa_prompt(row: Row) -> str:
+    """The prompt of PIQA, that of lm-evaluation-harness."""
+    return f"Question: {field_text(row, 'goal')}\nAnswer:"
+
+
 def _piqa(row: Row) -> Text:
     solutions = [f" {field_text(row, name).strip()}" for name in ("sol1", "sol2")]
-    return _answered(row, f"Question: {field_text(row, 'goal')}\nAnswer:", solutions, _index(row, "label", 2))
+    return _answered(row, piqa_prompt(row), solutions, answer_number(row, "label", 2))
 
 
 # social_i_qa and piqa themselves hold a loading script, which the library no longer runs: these are copies in Parquet.
@@ -152,7 +162,8 @@ BUILT_INS = {
 }
 
 
-def _options(question: str, choices: list[str]) -> str:
+def lettered(question: str, choices: list[str]) -> str:
+    """A question with its choices on lettered lines, up to the place of the answer's letter."""
     options = "\n".join(f"{chr(ord('A') + index)}. {choice}" for index, choice in enumerate(choices))
     return f"{question}\n{options}\nAnswer:"
 
@@ -163,16 +174,24 @@ def _answered(row: Row, prompt: str, answers: list[str], right: int | None) -> T
     return Text(prompt, answers[right], answers[(right + 1) % len(answers)], row.origin)
 
 
-def _without_markup(text: str) -> str:
-    """Remove what HellaSwag's articles kept of their source's markup, as is usual: ``[title]``, ``[step]``.
+def without_markup(text: str) -> str:
+    """The text without what HellaSwag's articles kept of their source's markup, such as ``[title]``, ``[step]``."""
+    return re.sub(r"\[.*?\]", "", text.replace(" [title]", ". ")).replace("  ", " ")
+
+
+def string_list(row: Row, name: str) -> list[str]:
+    """A field that holds a list of texts, or the JSON of one.
+
+    Args:
+        row: the row.
+        name: of the field, which must be there.
 
     Returns:
-        The text.
+        Two strings or more.
+
+    Raises:
+        UsageError: it holds anything else.
     """
-    return re.sub(r"\[.*?\]", "", text.replace(" [title]", ". ")).replace("  ", " ").strip()
-
-
-def _strings(row: Row, name: str) -> list[str]:
     value = row.fields[name]
     if isinstance(value, str) and value.lstrip().startswith("["):  # a CSV file holds lists as JSON
         try:
@@ -186,7 +205,21 @@ def _strings(row: Row, name: str) -> list[str]:
     return value
 
 
-def _index(row: Row, name: str, count: int, first: int = 0) -> int | None:
+def answer_number(row: Row, name: str, count: int, first: int = 0) -> int | None:
+    """A field that holds the number of the right answer.
+
+    Args:
+        row: the row.
+        name: of the field.
+        count: answers that there are.
+        first: number that the field has for the first one.
+
+    Returns:
+        The answer, counted from 0; None where it is not given, as in hidden test sets.
+
+    Raises:
+        UsageError: it holds anything else.
+    """
     value = row.fields.get(name)
     if value is None or value == "" or str(value).strip() == "-1":
         return None
@@ -198,7 +231,19 @@ def _index(row: Row, name: str, count: int, first: int = 0) -> int | None:
     return int(number) - first
 
 
-def _boolean(row: Row, name: str) -> bool | None:
+def yes_or_no(row: Row, name: str) -> bool | None:
+    """A field that holds true or false.
+
+    Args:
+        row: the row.
+        name: of the field.
+
+    Returns:
+        The value; None where it is not given.
+
+    Raises:
+        UsageError: it holds anything else.
+    """
     value = row.fields.get(name)
     if value is None or value == "" or value == -1:
         return None
