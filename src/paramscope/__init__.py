@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from paramscope.domains import DomainSpec, Text
     from paramscope.profiling import profile
     from paramscope.result.profile import Profile
+    from paramscope.tuning import tune
     from paramscope.verifying import verify
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Text",
     "UsageError",
     "profile",
+    "tune",
     "verify",
 ]
 
@@ -33,6 +35,7 @@ _LAZY = {
     "Text": "paramscope.domains",
     "Profile": "paramscope.result.profile",
     "profile": "paramscope.profiling",
+    "tune": "paramscope.tuning",
     "verify": "paramscope.verifying",
 }
 

@@ -17,6 +17,7 @@ _COMMANDS = {
     "demo": "the whole main job on an embedded model and embedded domains",
     "profile": "measure a model on domains",
     "verify": "test by intervention what a run claims",
+    "tune": "plan which layers to train for a domain, and try the plan",
     "show": "the numbers of a run, as a table or JSON",
     "report": "one page of a run",
 }

@@ -55,12 +55,12 @@ def command(
     profile says, on texts that it has not seen. The verdicts are kept in RUN; an interrupted check goes on where it
     was. The model is not changed.
     """
-    seconds = _seconds(budget)
+    seconds = read_seconds(budget)
     talk = console(quiet=quiet)
     silence_libraries()
     from paramscope.verifying import verify
 
-    with _progress_bar(talk) as progress:
+    with stage_bars(talk) as progress:
         checks = verify(
             run,
             model,
@@ -81,7 +81,18 @@ def command(
         sys.exit(3)
 
 
-def _seconds(value: str | None) -> float | None:
+def read_seconds(value: str | None) -> float | None:
+    """Read the value of ``--budget``.
+
+    Args:
+        value: such as ``90s``, ``5m`` or ``1h``.
+
+    Returns:
+        Seconds; None for none.
+
+    Raises:
+        UsageError: it is no time.
+    """
     if value is None:
         return None
     parts = re.fullmatch(r"(\d+(?:\.\d+)?) ?([smh]?)", value, re.ASCII)
@@ -91,7 +102,7 @@ def _seconds(value: str | None) -> float | None:
 
 
 @contextlib.contextmanager
-def _progress_bar(talk: Console) -> Iterator[Progress]:
+def stage_bars(talk: Console) -> Iterator[Progress]:
     """A bar for each stage."""
     from rich.progress import (
         BarColumn,
