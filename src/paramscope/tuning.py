@@ -365,7 +365,7 @@ def _tried(work: _Work, *, resume: bool, overwrite: bool, progress: Progress) ->
 
 def _pilot(work: _Work, pool: Pool, trials: Trials, progress: Progress) -> TunedDomain:
     """Choose, size, train and judge."""
-    from paramscope.actions.material import cut_pool, tested_texts
+    from paramscope.actions.material import cut_pool, held_out_texts
     from paramscope.actions.pilot import CONTROLS, FULL_CONTROLS, Pilot, judge_pilot, make_contenders, plan_record
     from paramscope.actions.signals import layer_scores
 
@@ -395,7 +395,7 @@ def _pilot(work: _Work, pool: Pool, trials: Trials, progress: Progress) -> Tuned
         trials.keep_sizes(dataclasses.asdict(_sizes(work, pool, widest, len(contenders))))
     sizes = _read_sizes(trials.sizes)
     material = cut_pool(profile, pool, tokens=sizes.tokens, training=sizes.training, validation=sizes.validation)
-    tests = tested_texts(profile, tokens=sizes.tokens, most=sizes.test)
+    tests = held_out_texts(profile, tokens=sizes.tokens, most=sizes.test)
     pilot = Pilot(model, work.domain, contenders, material, tests, sizes, asked.seed, trials, progress)
     before = pilot.losses()
     chosen = pilot.run()

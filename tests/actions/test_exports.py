@@ -103,7 +103,7 @@ def test_a_pattern_of_layer_1_that_layer_11_matches_too_is_caught(exported: tupl
 def test_a_short_name_that_all_layers_match_is_caught(exported: tuple[AdapterPlan, Any, Path]) -> None:
     plan, model, folder = exported
     changed(folder, target_modules=["q_proj"])
-    with pytest.raises(RunError, match="and [0-9]+ names more"):
+    with pytest.raises(RunError, match=r"and [0-9]+ names more"):
         check_peft(plan, model, folder)
 
 
@@ -160,7 +160,9 @@ def test_a_list_that_was_changed_is_caught(exported: tuple[AdapterPlan, Any, Pat
 
 def test_exports_that_are_there_stay(exported: tuple[AdapterPlan, Any, Path]) -> None:
     folder = exported[2]
-    with pytest.raises(UsageError, match="holds adapter_config.json, axolotl.yaml, modules.txt; --overwrite replaces"):
+    with pytest.raises(
+        UsageError, match=r"holds adapter_config\.json, axolotl\.yaml, modules\.txt; --overwrite replaces"
+    ):
         check_folder(folder, overwrite=False)
     check_folder(folder, overwrite=True)
     with pytest.raises(UsageError, match="is a file, a folder is expected"):

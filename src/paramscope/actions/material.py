@@ -196,7 +196,7 @@ def check_apart(profile: Profile, samples: Sequence[Sample], tokens: int) -> Non
             raise RunError(f"{sample.text.origin} would be trained on and is a text of the run; nothing was trained")
 
 
-def tested_texts(profile: Profile, *, tokens: int, most: int) -> dict[str, list[tuple[int, ...]]]:
+def held_out_texts(profile: Profile, *, tokens: int, most: int) -> dict[str, list[tuple[int, ...]]]:
     """The held-out texts of all domains, cut.
 
     Args:
