@@ -142,7 +142,7 @@ def test_a_result_is_kept_and_read_again(run: Path, tiny_model: Path, monkeypatc
     kept = read_tuning(run)
     assert kept
     assert [each.domain for each in kept.domains] == ["a", "b"]
-    monkeypatch.setattr("paramscope.tuning.locate", lambda *_: pytest.fail("the model was opened"))
+    monkeypatch.setattr("paramscope.actions.planner.locate", lambda *_: pytest.fail("the model was opened"))
     for options in (QUICK, {"trainable": TRAINABLE}, {"trainable": TRAINABLE, "overwrite": True}):
         assert paramscope.tune(tiny_model, run, "a", **options) == found
     for options, message in (

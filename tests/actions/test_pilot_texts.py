@@ -17,8 +17,8 @@ from paramscope.actions.material import (
     check_apart,
     cut_pool,
     draw_pool,
-    prints_of,
     held_out_texts,
+    prints_of,
     training_spec,
 )
 from paramscope.causal.texts import held_out_samples, profiled_samples
@@ -137,5 +137,5 @@ def test_a_given_source_is_read_as_the_run_read_its_own(profile: Profile, tmp_pa
 
 def test_texts_given_in_python_have_no_source(tiny_model: Path) -> None:
     profile = paramscope.profile(tiny_model, {"a": made_texts(8)}, samples=4, held_out=2)
-    with pytest.raises(UsageError, match=r"its 8 texts given in Python are not kept as a source; give texts .* --train"):
+    with pytest.raises(UsageError, match=r"its 8 texts given in Python are not kept as a source; give .* --train"):
         training_spec(profile, "a")

@@ -35,6 +35,11 @@ class Pool:
     source: str
     rows: int
 
+    @property
+    def sha256(self) -> str:
+        """Of the hashes of all samples, in their order."""
+        return _digest(self.samples)
+
 
 @dataclass(frozen=True)
 class Material:
@@ -169,13 +174,12 @@ def cut_pool(profile: Profile, pool: Pool, *, tokens: int, training: int, valida
     check_apart(profile, [*trained, *validated], tokens)
     if prints_of(trained, tokens) & prints_of(validated, tokens):
         raise RunError(f"a text of {pool.source} would be trained on and chosen by")
-    digest = hashlib.sha256("".join(s.sha256 for s in (*trained, *validated)).encode("ascii")).hexdigest()
     return Material(
         tuple(sample.token_ids[:tokens] for sample in trained),
         tuple(sample.token_ids[:tokens] for sample in validated),
         overlapping,
         repeated,
-        digest,
+        _digest([*trained, *validated]),
     )
 
 
@@ -226,6 +230,10 @@ def prints_of(samples: Iterable[Sample], tokens: int) -> set[str]:
         ids = np.asarray(sample.token_ids[:tokens], dtype="<i8").tobytes()
         found.add("tokens " + hashlib.sha256(ids).hexdigest())
     return found
+
+
+def _digest(samples: Iterable[Sample]) -> str:
+    return hashlib.sha256("".join(sample.sha256 for sample in samples).encode("ascii")).hexdigest()
 
 
 def _all_samples(profile: Profile) -> list[list[Sample]]:

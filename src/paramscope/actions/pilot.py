@@ -25,8 +25,6 @@ from paramscope.result.tuned import (
     ComparisonRecord,
     EffectRecord,
     IntervalRecord,
-    ModuleRecord,
-    PlanRecord,
     TrialRecord,
 )
 from paramscope.result.verification import plain
@@ -270,27 +268,6 @@ def judge_pilot(
     told = f"Training layers {told_layers(plan.choice.layers)} ({plan.choice.rule})"
     change = effect(before[pilot.domain], losses[PLAN][pilot.domain], seed=pilot.seed)
     return effects, [_comparison(each) for each in found], overall(pilot.domain, told, change, found)
-
-
-def plan_record(plan: AdapterPlan) -> PlanRecord:
-    """A plan for ``tune.json``."""
-    return PlanRecord(
-        rule=plan.choice.rule,
-        layers=list(plan.choice.layers),
-        scores=plain(list(plan.choice.scores)),
-        evidence=plan.choice.evidence,
-        parameters=plan.parameters,
-        modules=[
-            ModuleRecord(
-                name=adapter.module.name,
-                layer=adapter.module.layer,
-                rank=adapter.rank,
-                alpha=adapter.alpha,
-                parameters=adapter.parameters,
-            )
-            for adapter in plan.adapters
-        ],
-    )
 
 
 def _stacked(trials: Sequence[TrialRecord]) -> dict[str, Array]:

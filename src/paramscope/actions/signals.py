@@ -53,9 +53,7 @@ def gradient_norms(model: nn.Module, blocks: Sequence[Block], texts: Sequence[To
     """
     squares = np.zeros(len(blocks))
     device = next(model.parameters()).device
-    with kept(model):
-        model.eval()
-        model.requires_grad_(False)
+    with kept(model), evaluation_mode(model):
         owners = {id(weight.parameter): layer for layer, block in enumerate(blocks) for weight in block.weights}
 
         def take(parameter: torch.Tensor) -> None:
@@ -72,7 +70,7 @@ def gradient_norms(model: nn.Module, blocks: Sequence[Block], texts: Sequence[To
             for text in texts:
                 inputs = padded([text], device)
                 with torch.enable_grad():
-                    logits = model(input_ids=inputs["input_ids"], use_cache=False).logits
+                    logits = model(input_ids=inputs["input_ids"]).logits
                     token_losses(logits, inputs["labels"])[0].mean().backward()
         finally:
             for handle in handles:

@@ -77,7 +77,8 @@ def command(
     talk = console(quiet=quiet)
     silence_libraries()
     from paramscope.actions.layers import DEFAULT_RULE, read_layers
-    from paramscope.tuning import DEFAULT_TRAINABLE, tune
+    from paramscope.actions.request import DEFAULT_TRAINABLE
+    from paramscope.tuning import tune
 
     with stage_bars(talk) as progress:
         try:
