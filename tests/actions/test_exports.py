@@ -52,6 +52,7 @@ def test_exports_loaded_again_match_the_plan(name: str, tmp_path: Path) -> None:
     assert (tmp_path / "new" / "plan" / PEFT_FILE).read_bytes() == again
 
 
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # PEFT asks transformers for it
 def test_peft_itself_trains_what_the_plan_says(tmp_path: Path) -> None:
     from peft import LoraConfig, get_peft_model
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from transformers import AutoModelForCausalLM
 
 import paramscope
@@ -21,14 +20,11 @@ from paramscope.actions.trials import Trials
 from paramscope.causal.texts import held_out_samples, profiled_samples
 from paramscope.result.profile import Profile
 from paramscope.result.tuned import TrialRecord, TunedDomain, read_tuning
-from tests.actions.tuned_runs import QUICK, TRAINABLE, make_run, without_clock
+from tests.actions.tuned_runs import QUICK, TRAINABLE, lean, make_run, without_clock
 from tests.conftest import made_texts
 from tests.engine.test_model_unchanged import unchanged
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> None:
-    torch.set_num_threads(1)
+_lean = pytest.fixture(autouse=True, scope="module")(lean)
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +242,7 @@ def test_a_budget_of_time_decides_the_steps_once_and_for_all(
 def test_texts_given_in_python_are_trained_on(made: Path, tiny_model: Path) -> None:
     profile = Profile.load(made)
     mine = [s.text.text for table in (profiled_samples(profile), held_out_samples(profile)) for s in table["a"]]
-    given = [*mine, *(" ".join(f"w{(i * i + 3 * j) % 80}" for j in range(10)) for i in range(30))]
+    given = [*mine, *(" ".join(f"w{(7 * i + j * j + 11) % 80}" for j in range(10)) for i in range(30))]
     found = paramscope.tune(tiny_model, profile, "a", **QUICK | {"steps": 1}, train=given, seeds=1).pilot
     assert found
     assert found.texts.overlapping == len(mine)

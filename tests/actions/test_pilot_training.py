@@ -18,6 +18,7 @@ from paramscope.actions.signals import explained_variance, gradient_norms, signa
 from paramscope.actions.sizes import BATCH, Speed, fitting_sizes, fixed_sizes
 from paramscope.actions.training import adapted, text_losses, train
 from paramscope.models.blocks import find_blocks
+from tests.actions.tuned_runs import lean
 from tests.engine.architectures import random_ids, tiny_model
 from tests.engine.test_model_unchanged import mixed, unchanged
 
@@ -29,9 +30,7 @@ RANKS = {
 GPT2 = {"transformer.h.0.attn.c_attn": 2, "transformer.h.2.mlp.c_proj": 1}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> None:
-    torch.set_num_threads(1)
+_lean = pytest.fixture(autouse=True, scope="module")(lean)
 
 
 def reference_losses(model: Any, texts: list[list[int]]) -> list[float]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import torch
 
 import paramscope
 from paramscope.result.tuned import TunedDomain
@@ -43,3 +47,12 @@ def without_clock(tuned: TunedDomain) -> dict[str, Any]:
         for each in (*document["pilot"]["trials"], *document["pilot"]["effects"]):
             del each["seconds"], each["memory_bytes"]
     return document
+
+
+def lean() -> Iterator[None]:
+    """One thread, and nothing of what is imported by now to be gone through when the trainer collects garbage."""
+    torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()

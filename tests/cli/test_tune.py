@@ -11,12 +11,15 @@ import pytest
 
 from paramscope.actions.trials import Trials
 from paramscope.result.tuned import Tuning
-from tests.actions.tuned_runs import TRAINABLE, make_run, write_texts
+from tests.actions.tuned_runs import TRAINABLE, lean, make_run, write_texts
 from tests.cli.conftest import Call
 from tests.cli.test_start import HEAVY, loaded_by
 from tests.conftest import made_texts, save_tiny_model
 
 PILOT = ("--pilot", "--steps", "2", "--seeds", "1", "--trainable", str(TRAINABLE))
+
+
+_lean = pytest.fixture(autouse=True, scope="module")(lean)
 
 
 @pytest.fixture(scope="module")
