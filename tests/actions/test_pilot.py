@@ -77,7 +77,7 @@ def test_a_pilot_tries_the_plan_and_its_controls_alike(tried: TunedDomain, made:
     assert [each.control for each in pilot.comparisons] == names[1:]
     for each in pilot.comparisons:
         chosen = {e.plan: e for e in pilot.effects}
-        difference = chosen["plan"].domain.value - chosen[each.control].domain.value  # type: ignore[operator]
+        difference = chosen["plan"].domain.value - chosen[each.control].domain.value
         assert each.value == pytest.approx(difference, abs=1e-9)
         assert each.count == 8
         assert len(each.by_seed) == 2

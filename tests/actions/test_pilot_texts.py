@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,7 @@ from tests.conftest import made_texts
 
 
 @pytest.fixture(scope="module")
-def run(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def run(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tiny_model, tmp_path_factory.mktemp("texts"))
 
 

@@ -6,7 +6,7 @@ import copy
 import re
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -95,13 +95,14 @@ def adapters_of(model: nn.Module) -> dict[str, tuple[int, int, int]]:
     """The adapters in a model: rank, alpha and trainable parameters by the full name of the module."""
     from peft.tuners.lora import LoraLayer
 
+    modules: Iterable[tuple[str, Any]] = model.named_modules()  # LoraLayer is mixed into modules, and is none itself
     return {
         name: (
             int(module.r[ADAPTER]),
             int(module.lora_alpha[ADAPTER]),
             sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad),
         )
-        for name, module in model.named_modules()
+        for name, module in modules
         if isinstance(module, LoraLayer) and ADAPTER in module.r
     }
 
