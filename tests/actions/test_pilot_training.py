@@ -260,3 +260,11 @@ def test_given_steps_are_taken_whatever_the_machine() -> None:
     assert sizes.trials == len(sizes.rates) + 2
     full = fixed_sizes(longest=400, seeds=2, steps=None, full=True)
     assert (full.tokens, full.test, len(full.rates)) == (128, 32, 3)
+
+
+def test_a_model_whose_files_were_quantised_is_trained() -> None:
+    model = tiny_model("llama")
+    model.is_quantized = True  # as of a GGUF file, whose weights are plain once it is read
+    with unchanged(model), adapted(model, RANKS, 0):
+        loss, _ = train(model, TEXTS, batch=4, rate=1e-2, seed=0)
+    assert np.isfinite(loss)

@@ -249,7 +249,7 @@ def judge_pilot(
         EffectRecord(
             plan=name,
             rate=trials[0].rate,
-            at_edge=trials[0].rate in (min(pilot.sizes.rates), max(pilot.sizes.rates)),
+            at_edge=len(pilot.sizes.rates) > 2 and trials[0].rate in (min(pilot.sizes.rates), max(pilot.sizes.rates)),
             domain=_interval(effect(before[pilot.domain], losses[name][pilot.domain], seed=pilot.seed)),
             others={
                 other: _interval(effect(before[other], losses[name][other], seed=pilot.seed))

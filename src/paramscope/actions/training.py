@@ -84,6 +84,9 @@ def adapted(model: nn.Module, ranks: Mapping[str, int], seed: int) -> Iterator[N
         found = {name: rank for name, (rank, _, _) in adapters_of(model).items()}
         if found != dict(ranks):
             raise RunError(f"PEFT adapts {len(found)} modules of {len(ranks)}, or with other ranks")
+        # As transformers' own add_adapter says it: else the trainer refuses models whose files were quantised (GGUF),
+        # although their weights are plain by now.
+        vars(model)["_hf_peft_config_loaded"] = True
         yield
 
 

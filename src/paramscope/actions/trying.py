@@ -25,6 +25,7 @@ from paramscope.actions.signals import layer_scores
 from paramscope.actions.sizes import BATCH, Sizes, fitting_sizes, fixed_sizes
 from paramscope.actions.trials import Trials
 from paramscope.causal.texts import held_out_samples
+from paramscope.errors import UsageError
 from paramscope.result.tuned import PilotRecord, SizesRecord, TextsRecord, TunedDomain, keep_tuned
 from paramscope.result.verification import plain, run_digest
 
@@ -37,8 +38,27 @@ _SCORED_TOKENS = 128
 
 
 def run_pilot(planner: Planner, *, resume: bool, overwrite: bool, progress: Progress) -> TunedDomain:
-    """Run the pilot."""
+    """Try a plan against its controls, and keep what that showed.
+
+    Args:
+        planner: of the plan; its model has its weights.
+        resume: go on with trials that are there.
+        overwrite: begin anew whatever is there.
+        progress: told of every step.
+
+    Returns:
+        The result; where there is a run's folder, it is kept there.
+
+    Raises:
+        UsageError: the texts cannot be read or are too few, or the model is on another GPU than the first.
+    """
     profile, request, folder = planner.profile, planner.request, planner.folder
+    device = next(planner.model.parameters()).device
+    if device.type == "cuda" and device.index:
+        raise UsageError(
+            f"--device {device}: the trainer takes the first GPU; set CUDA_VISIBLE_DEVICES={device.index} and leave "
+            "--device out"
+        )
     pool = draw_pool(profile, training_spec(profile, planner.domain, request.train), planner.tokenizer, _POOL)
     identity = {
         "run_sha256": run_digest(folder) if folder else "",

@@ -108,7 +108,7 @@ class EffectRecord(_Record):
 
     plan: str
     rate: float
-    at_edge: bool = Field(description="whether the chosen rate is the grid's smallest or largest")
+    at_edge: bool = Field(description="whether the chosen rate is the smallest or largest of three or more")
     domain: IntervalRecord
     others: dict[str, IntervalRecord]
     seconds: float
