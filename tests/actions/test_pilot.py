@@ -60,13 +60,13 @@ def test_a_pilot_tries_the_plan_and_its_controls_alike(tried: TunedDomain, made:
     names = ["plan", *pilot.controls]
     for name in names:
         trials = [trial for trial in pilot.trials if trial.plan == name]
-        assert [trial.seed for trial in trials] == [0, 0, 1]
-        assert [trial.rate for trial in trials[:2]] == pilot.sizes.rates
-        best = min(trials[:2], key=lambda trial: trial.validation or 0)
-        assert trials[2].rate == best.rate
+        assert [trial.seed for trial in trials] == [0, 0, 0, 1]
+        assert [trial.rate for trial in trials[:3]] == pilot.sizes.rates
+        best = min(trials[:3], key=lambda trial: trial.validation or 0)
+        assert trials[3].rate == best.rate
         (effect,) = [effect for effect in pilot.effects if effect.plan == name]
         assert effect.rate == best.rate
-        after = np.mean([trial.losses["a"] for trial in (best, trials[2])])
+        after = np.mean([trial.losses["a"] for trial in (best, trials[3])])
         assert effect.domain.value == pytest.approx(after - np.mean(pilot.before["a"]))
         assert list(effect.others) == ["b"]
     profile = Profile.load(made)
@@ -94,7 +94,7 @@ def test_same_seed_same_result_and_another_seed_another_one(tried: TunedDomain, 
     assert other.pilot.trials[0].losses != tried.pilot.trials[0].losses
 
 
-@pytest.mark.parametrize("after", [1, 5, 11])
+@pytest.mark.parametrize("after", [1, 6, 15])
 def test_an_interrupted_pilot_goes_on_where_it_was(
     tried: TunedDomain, run: Path, tiny_model: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +123,7 @@ def test_an_interrupted_pilot_goes_on_where_it_was(
         tiny_model, run, "a", **QUICK, resume=True, progress=lambda stage, done, total: steps.append((done, total))
     )
     assert without_clock(found) == without_clock(tried)
-    assert sum(done for done, _ in steps) == steps[-1][1] == 4 * 3 * 4
+    assert sum(done for done, _ in steps) == steps[-1][1] == 4 * 4 * 4
     assert not (run / "tune.unfinished").exists()
 
 
@@ -208,7 +208,7 @@ def test_the_full_set_holds_all_controls_against_the_plan(made: Path, tiny_model
     assert set(found.controls) | set(found.same_as_plan) == names
     for name in found.same_as_plan:
         assert name not in found.controls
-    assert len(found.sizes.rates) == 3
+    assert len(found.sizes.rates) == 4
     for name in ("gradient", "signal-to-noise", "explained-variance"):
         for plan in found.controls.get(name, []):
             scores = np.array(plan.scores, dtype=float)

@@ -259,7 +259,7 @@ def test_given_steps_are_taken_whatever_the_machine() -> None:
     assert (sizes.steps, sizes.tokens, sizes.seeds, sizes.expected_seconds) == (5, 40, 3, None)
     assert sizes.trials == len(sizes.rates) + 2
     full = fixed_sizes(longest=400, seeds=2, steps=None, full=True)
-    assert (full.tokens, full.test, len(full.rates)) == (128, 32, 3)
+    assert (full.tokens, full.test, len(full.rates)) == (128, 32, 4)
 
 
 def test_a_model_whose_files_were_quantised_is_trained() -> None:
