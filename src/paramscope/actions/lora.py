@@ -6,9 +6,9 @@ import copy
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
@@ -95,14 +95,13 @@ def adapters_of(model: nn.Module) -> dict[str, tuple[int, int, int]]:
     """The adapters in a model: rank, alpha and trainable parameters by the full name of the module."""
     from peft.tuners.lora import LoraLayer
 
-    modules: Iterable[tuple[str, Any]] = model.named_modules()  # LoraLayer is mixed into modules, and is none itself
     return {
         name: (
             int(module.r[ADAPTER]),
             int(module.lora_alpha[ADAPTER]),
-            sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad),
+            sum(parameter.numel() for parameter in cast(nn.Module, module).parameters() if parameter.requires_grad),
         )
-        for name, module in modules
+        for name, module in model.named_modules()
         if isinstance(module, LoraLayer) and ADAPTER in module.r
     }
 
