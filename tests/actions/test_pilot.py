@@ -6,9 +6,11 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from transformers import AutoModelForCausalLM
 
@@ -71,7 +73,7 @@ def test_a_pilot_tries_the_plan_and_its_controls_alike(tried: TunedDomain, made:
         assert list(effect.others) == ["b"]
     profile = Profile.load(made)
     model = AutoModelForCausalLM.from_pretrained(tiny_model)
-    for name, texts in held_out_texts(profile, tokens=64, most=99).items():
+    for name, texts in held_out_texts(profile).items():
         assert len(texts) == 8
         np.testing.assert_allclose(pilot.before[name], text_losses(model, texts, batch=1), rtol=1e-5)
     assert [each.control for each in pilot.comparisons] == names[1:]
@@ -294,3 +296,28 @@ def test_without_peft_the_extra_is_named(made: Path, tiny_model: Path, monkeypat
     monkeypatch.setattr("paramscope.actions.lora.find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"tuning needs the package peft; pip install 'paramscope\[tune\]'"):
         paramscope.tune(tiny_model, made, "a")
+
+
+@pytest.mark.parametrize("seen", [5, 7])
+def test_texts_that_layers_are_chosen_by_are_not_tested_on(
+    made: Path, tiny_model: Path, seen: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damages = [{"kind": "layer", "layer": layer, "domain": "a", "damage": float(layer == 1)} for layer in range(4)]
+    checks = SimpleNamespace(parts=pd.DataFrame(damages), result=SimpleNamespace(sizes={"held_out": seen}))
+    monkeypatch.setattr("paramscope.actions.planner.load_checks", lambda _: checks)
+    options = QUICK | {"steps": 1, "rule": "damage", "seeds": 1}
+    if seen == 7:
+        with pytest.raises(
+            UsageError, match="has 1 held-out texts that the causal checks, by which the layers are chos"
+        ):
+            paramscope.tune(tiny_model, made, "a", **options)
+        return
+    monkeypatch.setattr("paramscope.actions.trying.keep_tuned", lambda *_: None)
+    found = paramscope.tune(tiny_model, made, "a", **options)
+    assert found.plan.layers == [1]
+    assert found.pilot
+    expected = text_losses(
+        AutoModelForCausalLM.from_pretrained(tiny_model), held_out_texts(Profile.load(made))["a"][seen:], batch=1
+    )
+    np.testing.assert_allclose(found.pilot.before["a"], expected, rtol=1e-5)
+    assert {each.status for each in found.pilot.comparisons} == {"undecided"}

@@ -62,7 +62,7 @@ def reference_training(model: Any, ranks: dict[str, int], texts: list[list[int]]
     wanted = [p for p in other.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(wanted, lr=rate, weight_decay=0.0)
     steps = len(texts) // 2
-    warm = max(steps // 10, 1)
+    warm = steps // 10
     other.train()
     for step in range(steps):
         share = step / warm if step < warm else (steps - step) / max(steps - warm, 1)

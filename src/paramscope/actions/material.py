@@ -17,7 +17,7 @@ from paramscope.domains.source import parse_source
 from paramscope.errors import RunError, UsageError
 from paramscope.result.profile import Profile
 
-LEAST_TRAINING, LEAST_VALIDATION = 8, 4
+LEAST_TRAINING, LEAST_VALIDATION, LEAST_TESTED = 8, 4, 2
 """Texts without which there is no pilot."""
 
 
@@ -200,24 +200,28 @@ def check_apart(profile: Profile, samples: Sequence[Sample], tokens: int) -> Non
             raise RunError(f"{sample.text.origin} would be trained on and is a text of the run; nothing was trained")
 
 
-def held_out_texts(profile: Profile, *, tokens: int, most: int) -> dict[str, list[tuple[int, ...]]]:
-    """The held-out texts of all domains, cut.
+def held_out_texts(profile: Profile, *, skip: int = 0) -> dict[str, list[tuple[int, ...]]]:
+    """The held-out texts of all domains.
 
     Args:
         profile: of a run.
-        tokens: that texts are cut to.
-        most: of each domain.
+        skip: texts of each domain that something was chosen by.
 
     Returns:
-        By domain.
+        Token ids by domain.
 
     Raises:
         UsageError: a domain has fewer than two.
     """
-    return {
-        name: [sample.token_ids[:tokens] for sample in given[:most]]
-        for name, given in held_out_samples(profile).items()
-    }
+    found = {name: [s.token_ids for s in given[skip:]] for name, given in held_out_samples(profile).items()}
+    for name, texts in found.items():
+        if len(texts) < LEAST_TESTED:
+            raise UsageError(
+                f"domain {name!r} has {len(texts)} held-out texts that the causal checks, by which the layers are "
+                f"chosen, have not seen, and at least {LEAST_TESTED} are needed; profile again with a larger "
+                "--held-out, or give another --rule"
+            )
+    return found
 
 
 def prints_of(samples: Iterable[Sample], tokens: int) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from paramscope.models.open import locate, sketch
 from paramscope.recording import now
 from paramscope.result.profile import Profile
 from paramscope.result.tuned import ModuleRecord, PilotRecord, PlanRecord, TunedDomain
-from paramscope.result.verification import load_checks, plain
+from paramscope.result.verification import Checks, load_checks, plain
 
 
 @dataclass
@@ -74,21 +75,29 @@ class Planner:
         given = self.request.layers
         return given if isinstance(given, int) else len(given) if given else usual_count(self.profile.layers)
 
+    @functools.cached_property
+    def checks(self) -> Checks | None:
+        """The run's causal checks, where layers are chosen by them."""
+        chosen_by = self.request.rule == "damage" and not isinstance(self.request.layers, list)
+        return load_checks(self.folder) if chosen_by and self.folder is not None else None
+
+    @property
+    def seen(self) -> int:
+        """Held-out texts of each domain that the layers are chosen by, so that nothing can be tested on them."""
+        return int(self.checks.result.sizes["held_out"]) if self.checks else 0
+
     def choice(self, measured: dict[str, Any]) -> Choice:
         """The layers of the plan."""
         request = self.request
         if isinstance(request.layers, list):
             return given_layers(request.layers, self.profile.layers)
-        damages = None
-        if request.rule == "damage" and self.folder is not None:
-            checks = load_checks(self.folder)
-            damages = checks.parts if checks else None
+        checks = self.checks
         return choose_layers(
             request.rule,
             self.count,
             self.profile,
             self.domain,
-            damages=damages,
+            damages=checks.parts if checks else None,
             measured=measured.get(request.rule),
             seed=request.seed,
         )

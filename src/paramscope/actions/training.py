@@ -138,7 +138,7 @@ def train(
             per_device_train_batch_size=batch,
             learning_rate=rate,
             lr_scheduler_type="linear",
-            warmup_steps=max(steps // 10, 1),
+            warmup_steps=steps // 10,
             weight_decay=0.0,
             max_grad_norm=1.0,
             optim="adamw_torch",

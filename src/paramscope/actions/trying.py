@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -23,8 +24,8 @@ from paramscope.actions.pilot import (
 from paramscope.actions.planner import Planner, plan_record
 from paramscope.actions.signals import layer_scores
 from paramscope.actions.sizes import BATCH, Sizes, fitting_sizes, fixed_sizes
+from paramscope.actions.training import Tokens
 from paramscope.actions.trials import Trials
-from paramscope.causal.texts import held_out_samples
 from paramscope.errors import UsageError
 from paramscope.result.tuned import PilotRecord, SizesRecord, TextsRecord, TunedDomain, keep_tuned
 from paramscope.result.verification import plain, run_digest
@@ -35,6 +36,8 @@ _POOL = 2048
 _SCORED = 8
 """Training texts that controls are measured on, and their tokens."""
 _SCORED_TOKENS = 128
+_APART = 16
+"""Texts before them in the draw, which may come to be those that the learning rate is chosen by."""
 
 
 def run_pilot(planner: Planner, *, resume: bool, overwrite: bool, progress: Progress) -> TunedDomain:
@@ -80,8 +83,9 @@ def run_pilot(planner: Planner, *, resume: bool, overwrite: bool, progress: Prog
 def _pilot(planner: Planner, pool: Pool, trials: Trials, progress: Progress) -> TunedDomain:
     """Choose, size, train and judge."""
     profile, request, model = planner.profile, planner.request, planner.model
+    held_out = held_out_texts(profile, skip=planner.seen)
     names = FULL_CONTROLS if request.full else CONTROLS
-    first = cut_pool(profile, pool, tokens=_SCORED_TOKENS, training=_SCORED, validation=_SCORED)
+    first = cut_pool(profile, pool, tokens=_SCORED_TOKENS, training=_SCORED, validation=_APART)
     measured = {}
     wanted = [rule for rule in MEASURED_RULES if rule in names or rule == request.rule]
     for rule in wanted:
@@ -102,10 +106,10 @@ def _pilot(planner: Planner, pool: Pool, trials: Trials, progress: Progress) -> 
     )
     widest = max((each for one in contenders for each in one.plans), key=lambda each: len(each.choice.layers))
     if trials.sizes is None:
-        trials.keep_sizes(dataclasses.asdict(_sizes(planner, pool, widest, len(contenders))))
+        trials.keep_sizes(dataclasses.asdict(_sizes(planner, pool, held_out, widest, len(contenders))))
     sizes = _read_sizes(trials.sizes)
     material = cut_pool(profile, pool, tokens=sizes.tokens, training=sizes.training, validation=sizes.validation)
-    tests = held_out_texts(profile, tokens=sizes.tokens, most=sizes.test)
+    tests = {name: [ids[: sizes.tokens] for ids in texts[: sizes.test]] for name, texts in held_out.items()}
     pilot = Pilot(model, planner.domain, contenders, material, tests, sizes, request.seed, trials, progress)
     before = pilot.losses()
     chosen = pilot.run()
@@ -136,14 +140,16 @@ def _pilot(planner: Planner, pool: Pool, trials: Trials, progress: Progress) -> 
     return planner.document(plan, record)
 
 
-def _sizes(planner: Planner, pool: Pool, widest: AdapterPlan, plans: int) -> Sizes:
+def _sizes(
+    planner: Planner, pool: Pool, held_out: Mapping[str, Sequence[Tokens]], widest: AdapterPlan, plans: int
+) -> Sizes:
     """How much is trained: given, or what fits into the budget."""
     request = planner.request
     budget = request.pilot_arguments()["budget"]
     trained = [len(sample.token_ids) for sample in pool.samples]
-    held_out = [[len(sample.token_ids) for sample in given] for given in held_out_samples(planner.profile).values()]
+    tested = [[len(ids) for ids in texts] for texts in held_out.values()]
     if budget is None:
-        longest = max(*trained, *(length for lengths in held_out for length in lengths))
+        longest = max(*trained, *(length for lengths in tested for length in lengths))
         return fixed_sizes(longest=longest, seeds=request.seeds, steps=request.steps, full=request.full)
     timed = cut_pool(planner.profile, pool, tokens=_SCORED_TOKENS // 2, training=3 * BATCH, validation=BATCH)
     speed = measure_speed(planner.model, widest, timed.training)
@@ -152,13 +158,12 @@ def _sizes(planner: Planner, pool: Pool, widest: AdapterPlan, plans: int) -> Siz
         budget=max(budget - (time.perf_counter() - planner.started), budget / 4),
         plans=plans,
         training=trained,
-        held_out=held_out,
+        held_out=tested,
         seeds=request.seeds,
         full=request.full,
     )
 
 
 def _read_sizes(kept: dict[str, Any] | None) -> Sizes:
-
     assert kept is not None
     return Sizes(**kept | {"rates": tuple(kept["rates"])})

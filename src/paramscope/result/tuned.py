@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -185,7 +187,12 @@ def read_tuning(run: Path) -> Tuning | None:
 
 def keep_tuned(run: Path, paramscope: str, tuned: TunedDomain) -> None:
     """Put one domain's result into ``tune.json``, beside those of the others."""
-    before = read_tuning(run)
-    others = [each for each in before.domains if each.domain != tuned.domain] if before else []
-    document = Tuning(paramscope=paramscope, run_sha256=run_digest(run), domains=[*others, tuned])
-    write_atomically(run / DOCUMENT, document.model_dump_json(indent=1) + "\n")
+    folder = os.open(run, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # two domains may be tuned at the same time
+        before = read_tuning(run)
+        others = [each for each in before.domains if each.domain != tuned.domain] if before else []
+        document = Tuning(paramscope=paramscope, run_sha256=run_digest(run), domains=[*others, tuned])
+        write_atomically(run / DOCUMENT, document.model_dump_json(indent=1) + "\n")
+    finally:
+        os.close(folder)
