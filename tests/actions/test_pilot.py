@@ -308,7 +308,7 @@ def test_texts_that_layers_are_chosen_by_are_not_tested_on(
     options = QUICK | {"steps": 1, "rule": "damage", "seeds": 1}
     if seen == 7:
         with pytest.raises(
-            UsageError, match="has 1 held-out texts that the causal checks, by which the layers are chos"
+            UsageError, match="has 1 held-out texts that the causal checks, by which the layers are"
         ):
             paramscope.tune(tiny_model, made, "a", **options)
         return
