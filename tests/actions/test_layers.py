@@ -83,7 +83,7 @@ def test_specific_holds_shares_of_the_activation_against_the_others() -> None:
     found = choose_layers("specific", 2, THREE, "code")
     assert found.layers == (1, 3)
     assert found.scores == tuple(specificity(THREE, "code"))
-    assert "1 to 2.29; the largest of the others 0.706" in found.evidence
+    assert "1 to 2.29 here, at most 0.706 elsewhere" in found.evidence
 
 
 def test_specificity_does_not_depend_on_the_size_of_a_domains_activation() -> None:
@@ -94,7 +94,7 @@ def test_specificity_does_not_depend_on_the_size_of_a_domains_activation() -> No
 def test_density_takes_the_densest() -> None:
     found = choose_layers("density", 1, THREE, "law")
     assert found.layers == (2,)
-    assert "density at 0.001: 0.6 to 0.6; the largest of the others 0.15" in found.evidence
+    assert "density at 0.001: 0.6 to 0.6 here, at most 0.15 elsewhere" in found.evidence
 
 
 def test_damage_takes_the_layers_that_the_domain_cannot_do_without() -> None:

@@ -257,7 +257,7 @@ def _largest(rule: str, count: int, scores: NDArray[np.float64], what: str) -> C
         raise UsageError(f"--rule {rule} knows {known} layers, and {count} are asked for; give fewer --layers")
     order = np.argsort(np.where(np.isnan(scores), np.inf, -scores), kind="stable")[:count]
     chosen, others = scores[order], np.delete(scores, order)
-    evidence = f"largest {what}: {chosen.min():.3g} to {chosen.max():.3g}"
+    evidence = f"{what}: {chosen.min():.3g} to {chosen.max():.3g} here"
     if known > count:
-        evidence += f"; the largest of the others {np.nanmax(others):.3g}"
+        evidence += f", at most {np.nanmax(others):.3g} elsewhere"
     return Choice(rule, tuple(sorted(order.tolist())), tuple(scores.tolist()), evidence)
