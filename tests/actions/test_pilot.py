@@ -307,9 +307,7 @@ def test_texts_that_layers_are_chosen_by_are_not_tested_on(
     monkeypatch.setattr("paramscope.actions.planner.load_checks", lambda _: checks)
     options = QUICK | {"steps": 1, "rule": "damage", "seeds": 1}
     if seen == 7:
-        with pytest.raises(
-            UsageError, match="has 1 held-out texts that the causal checks, by which the layers are"
-        ):
+        with pytest.raises(UsageError, match="has 1 held-out texts that the causal checks, by which the layers are"):
             paramscope.tune(tiny_model, made, "a", **options)
         return
     monkeypatch.setattr("paramscope.actions.trying.keep_tuned", lambda *_: None)
