@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from paramscope.profiling import profile
     from paramscope.result.profile import Profile
     from paramscope.sharing import share
+    from paramscope.tuning import tune
     from paramscope.verifying import verify
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "evaluate",
     "profile",
     "share",
+    "tune",
     "verify",
 ]
 
@@ -39,6 +41,7 @@ _LAZY = {
     "evaluate": "paramscope.evaluating",
     "profile": "paramscope.profiling",
     "share": "paramscope.sharing",
+    "tune": "paramscope.tuning",
     "verify": "paramscope.verifying",
 }
 

@@ -19,6 +19,7 @@ _COMMANDS = {
     "verify": "test by intervention what a run claims",
     "share": "what the domains of a run can share, what that costs and brings",
     "evaluate": "perplexity, multiple choice, tasks of lm-evaluation-harness",
+    "tune": "plan which layers to train for a domain, and try the plan",
     "show": "the numbers of a run, as a table or JSON",
     "report": "one page of a run",
 }

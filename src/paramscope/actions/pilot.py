@@ -1,0 +1,295 @@
+"""The pilot: a plan and its controls trained alike, and what that did to held-out texts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from paramscope.actions.adapters import AdapterPlan, Modules, check_equal, plan_adapters
+from paramscope.actions.judging import Comparison, compare, effect, overall
+from paramscope.actions.layers import choose_layers, told_layers
+from paramscope.actions.material import Material
+from paramscope.actions.sizes import BATCH, Sizes, Speed
+from paramscope.actions.training import PeakMemory, Tokens, adapted, text_losses, train
+from paramscope.actions.trials import Trials
+from paramscope.measures.ranks import Interval
+from paramscope.result.profile import Profile
+from paramscope.result.tuned import (
+    ComparisonRecord,
+    EffectRecord,
+    IntervalRecord,
+    TrialRecord,
+)
+from paramscope.result.verification import plain
+
+Array = NDArray[np.float64]
+Progress = Callable[[str, int, int], object]
+"""Told of a stage, steps more that are done in it, and steps that it has."""
+
+PLAN = "plan"
+"""Name of the plan among its controls."""
+
+CONTROLS = ("uniform", "last", "random")
+FULL_CONTROLS = ("uniform", "first", "middle", "last", "random", "gradient", "signal-to-noise", "explained-variance")
+
+_TIMED_STEPS = 3
+"""The first is not counted: it also makes what stays."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A plan that is tried.
+
+    Attributes:
+        name: ``plan``, or the control's rule.
+        plans: of ``random`` one a draw, of the others one.
+    """
+
+    name: str
+    plans: tuple[AdapterPlan, ...]
+
+    def draw(self, turn: int) -> int:
+        """Which of the plans is trained with the seed of a number."""
+        return turn % len(self.plans)
+
+
+def make_contenders(
+    plan: AdapterPlan,
+    names: Sequence[str],
+    count: int,
+    *,
+    profile: Profile,
+    domain: str,
+    modules: Modules,
+    measured: Mapping[str, Array],
+    seeds: int,
+    seed: int,
+) -> tuple[list[Contender], list[str]]:
+    """The plan and its controls, of equal trainable parameters.
+
+    Args:
+        plan: to be held against the others.
+        names: rules of the controls.
+        count: layers of a control.
+        profile: of the run.
+        domain: name.
+        modules: of the model.
+        measured: scores for the controls that go by them.
+        seeds: trainings of each; so many draws has ``random``.
+        seed: of the draws.
+
+    Returns:
+        The plan first; and the names of controls that were left out since they would train the very same.
+
+    Raises:
+        UsageError: the budget is too small for a control, or their sizes are not equal.
+    """
+    contenders, same = [Contender(PLAN, (plan,))], []
+    for name in names:
+        plans = []
+        for draw in range(seeds if name == "random" else 1):
+            choice = choose_layers(name, count, profile, domain, measured=measured.get(name), seed=seed, draw=draw)
+            plans.append(plan_adapters(choice, modules, plan.budget))
+        if all(each.ranks == plan.ranks for each in plans):
+            same.append(name)
+        else:
+            contenders.append(Contender(name, tuple(plans)))
+    check_equal([each for contender in contenders for each in contender.plans])
+    return contenders, same
+
+
+def measure_speed(model: nn.Module, plan: AdapterPlan, texts: Sequence[Tokens]) -> Speed:
+    """Time the first steps of a training, and a test.
+
+    Args:
+        model: a causal language model; it comes back unchanged.
+        plan: to train; that with the most layers is the slowest.
+        texts: a batch or more.
+
+    Returns:
+        The speed.
+    """
+    repeated = [texts[i % len(texts)] for i in range(_TIMED_STEPS * BATCH)]
+    ends: list[float] = []
+    with adapted(model, plan.ranks, seed=0):
+        train(model, repeated, batch=BATCH, rate=1e-6, seed=0, progress=lambda _: ends.append(time.perf_counter()))
+        started = time.perf_counter()
+        text_losses(model, repeated[-BATCH:], batch=BATCH)
+        testing = time.perf_counter() - started
+    batches = [repeated[start : start + BATCH] for start in range(0, len(repeated), BATCH)]
+    padded = [BATCH * max(map(len, batch)) for batch in batches]
+    return Speed((ends[-1] - ends[0]) / sum(padded[1:]), testing / padded[-1])
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """All that the trials need.
+
+    Attributes:
+        model: that is trained; it comes back unchanged after each trial.
+        domain: that it is tuned for.
+        contenders: the plan first.
+        material: texts to train on and to choose the rate by.
+        tests: held-out texts by domain.
+        sizes: how much.
+        seed: the first one.
+        trials: finished ones.
+        progress: told of every step.
+    """
+
+    model: nn.Module
+    domain: str
+    contenders: Sequence[Contender]
+    material: Material
+    tests: Mapping[str, Sequence[Tokens]]
+    sizes: Sizes
+    seed: int
+    trials: Trials
+    progress: Progress
+
+    def losses(self) -> dict[str, Array]:
+        """Held-out losses of the model as it is, by domain."""
+        batch = 2 * self.sizes.batch
+        return {name: text_losses(self.model, texts, batch=batch) for name, texts in self.tests.items()}
+
+    def run(self) -> dict[str, list[TrialRecord]]:
+        """Try every plan with every rate and the first seed, then with the other seeds at the rate that did best.
+
+        What did best is told by the validation texts, never by a test.
+
+        Returns:
+            By contender, its trials at the chosen rate, one a seed. All trials are in ``trials``.
+        """
+        chosen = {}
+        for contender in self.contenders:
+            tried = [self._trial(contender, 0, rate) for rate in self.sizes.rates]
+            best = min(tried, key=lambda trial: math.inf if trial.validation is None else trial.validation)
+            others = [self._trial(contender, turn, best.rate) for turn in range(1, self.sizes.seeds)]
+            chosen[contender.name] = [best, *others]
+        return chosen
+
+    def _trial(self, contender: Contender, turn: int, rate: float) -> TrialRecord:
+        """One training, or what there is of it."""
+        seed = self.seed + turn
+        total = len(self.contenders) * self.sizes.trials * self.sizes.steps
+        there = self.trials.get((contender.name, seed, rate))
+        if there is not None:
+            self.progress("training", self.sizes.steps, total)
+            return there
+        draw = contender.draw(turn)
+        texts = ordered(self.material.training, self.sizes.steps * self.sizes.batch, seed)
+        peak = PeakMemory(next(self.model.parameters()).device)
+        with adapted(self.model, contender.plans[draw].ranks, seed):
+            loss, seconds = train(
+                self.model,
+                texts,
+                batch=self.sizes.batch,
+                rate=rate,
+                seed=seed,
+                progress=lambda steps: self.progress("training", steps, total),
+            )
+            memory = peak.read()
+            validation = text_losses(self.model, self.material.validation, batch=2 * self.sizes.batch)
+            losses = self.losses()
+        trial = TrialRecord(
+            plan=contender.name,
+            draw=draw,
+            seed=seed,
+            rate=rate,
+            training_loss=plain(loss),
+            validation=plain(float(validation.mean())),
+            losses={name: plain(values.tolist()) for name, values in losses.items()},
+            seconds=seconds,
+            memory_bytes=memory,
+        )
+        self.trials.add(trial)
+        return trial
+
+
+def ordered(texts: Sequence[Tokens], count: int, seed: int) -> list[Tokens]:
+    """Texts in the order of training: gone over again and again, each time in an order of its own.
+
+    Args:
+        texts: to train on.
+        count: how many are wanted.
+        seed: of the orders; the same for every plan.
+
+    Returns:
+        ``count`` texts.
+    """
+    rng = np.random.default_rng(seed)
+    places: list[int] = []
+    while len(places) < count:
+        places += rng.permutation(len(texts)).tolist()
+    return [texts[place] for place in places[:count]]
+
+
+def judge_pilot(
+    pilot: Pilot, before: Mapping[str, Array], chosen: Mapping[str, Sequence[TrialRecord]]
+) -> tuple[list[EffectRecord], list[ComparisonRecord], str]:
+    """What the trials showed.
+
+    Args:
+        pilot: that made them.
+        before: held-out losses without training.
+        chosen: from ``Pilot.run``.
+
+    Returns:
+        What each plan changed, the plan against each control, and all in a few sentences.
+    """
+    losses = {name: _stacked(trials) for name, trials in chosen.items()}
+    effects = [
+        EffectRecord(
+            plan=name,
+            rate=trials[0].rate,
+            at_edge=len(pilot.sizes.rates) > 2 and trials[0].rate in (min(pilot.sizes.rates), max(pilot.sizes.rates)),
+            domain=_interval(effect(before[pilot.domain], losses[name][pilot.domain], seed=pilot.seed)),
+            others={
+                other: _interval(effect(before[other], losses[name][other], seed=pilot.seed))
+                for other in before
+                if other != pilot.domain
+            },
+            seconds=float(np.mean([trial.seconds for trial in trials])),
+            memory_bytes=max(trial.memory_bytes for trial in trials),
+        )
+        for name, trials in chosen.items()
+    ]
+    found = [
+        compare(name, losses[PLAN], losses[name], pilot.domain, seed=pilot.seed) for name in losses if name != PLAN
+    ]
+    plan = pilot.contenders[0].plans[0]
+    told = f"Training layers {told_layers(plan.choice.layers)} ({plan.choice.rule})"
+    change = effect(before[pilot.domain], losses[PLAN][pilot.domain], seed=pilot.seed)
+    return effects, [_comparison(each) for each in found], overall(pilot.domain, told, change, found)
+
+
+def _stacked(trials: Sequence[TrialRecord]) -> dict[str, Array]:
+    """``[seeds, texts]`` losses by domain; infinite where a training diverged."""
+    return {
+        name: np.array([[math.inf if v is None else v for v in trial.losses[name]] for trial in trials])
+        for name in trials[0].losses
+    }
+
+
+def _interval(found: Interval) -> IntervalRecord:
+    return IntervalRecord(**plain(dataclasses.asdict(found)))
+
+
+def _comparison(found: Comparison) -> ComparisonRecord:
+    return ComparisonRecord(
+        control=found.control,
+        status=found.status,
+        text=found.text,
+        count=found.count,
+        needed=found.needed,
+        by_seed=plain(list(found.by_seed)),
+        forgetting=None if found.forgetting is None else _interval(found.forgetting),
+        **plain(dataclasses.asdict(found.found)),
+    )

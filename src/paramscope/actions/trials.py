@@ -1,0 +1,135 @@
+"""A pilot's finished trials on disk, so that an interrupted one goes on where it was."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic import ValidationError
+
+from paramscope.errors import UsageError
+from paramscope.result.place import check_same, resolved
+from paramscope.result.store import write_atomically
+from paramscope.result.tuned import UNFINISHED, TrialRecord
+
+Key = tuple[str, int, float]
+"""Plan, seed and learning rate of a trial."""
+
+
+class Trials:
+    """The trials of one domain's pilot: a JSON line each, in ``RUN/tune.unfinished/N`` for the run's domain N."""
+
+    def __init__(
+        self, run: Path | None, number: int, identity: dict[str, Any], *, resume: bool, overwrite: bool
+    ) -> None:
+        """Open the folder.
+
+        Args:
+            run: the run's folder; None keeps nothing.
+            number: of the domain in the run.
+            identity: all that the trials depend on; must be JSON.
+            resume: go on with trials that are there.
+            overwrite: begin anew whatever is there.
+
+        Raises:
+            UsageError: there are trials and neither is asked for, they were made with other arguments, or another
+                process is at them.
+        """
+        self._done: dict[Key, TrialRecord] = {}
+        self._sizes: dict[str, Any] | None = None
+        self._folder: Path | None = None
+        self._lock: IO[str] | None = None
+        if run is None:
+            return
+        self._folder = resolved(run) / UNFINISHED / str(number)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (self._folder / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._begin(self._folder, identity, resume=resume, overwrite=overwrite)
+        except BlockingIOError as error:
+            self._lock.close()
+            raise UsageError(f"another paramscope tunes {run} at the moment; wait for it") from error
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _begin(self, folder: Path, identity: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
+        record, lines, sizes = folder / "identity.json", folder / "trials.jsonl", folder / "sizes.json"
+        if record.is_file() and not overwrite:
+            if lines.is_file() and not resume:
+                raise UsageError(
+                    f"{folder} holds an unfinished pilot; --resume finishes it, --overwrite begins it anew"
+                )
+            try:
+                before = json.loads(record.read_text(encoding="utf-8"))
+                kept = json.loads(sizes.read_text(encoding="utf-8")) if sizes.is_file() else None
+                text = lines.read_text(encoding="utf-8") if lines.is_file() else ""
+                # What a crash left half written has no end of line.
+                whole = [TrialRecord.model_validate_json(line) for line in text.split("\n")[:-1]]
+            except (ValueError, ValidationError) as error:
+                raise UsageError(f"{folder} is damaged ({error}); --overwrite begins the pilot anew") from error
+            check_same(folder, before, identity)
+            self._sizes = kept
+            self._done = {(trial.plan, trial.seed, trial.rate): trial for trial in whole}
+            write_atomically(lines, "".join(trial.model_dump_json() + "\n" for trial in whole))
+            return
+        for left in folder.iterdir():
+            if left.name != "lock":
+                left.unlink()
+        write_atomically(record, json.dumps(identity, ensure_ascii=False, indent=1))
+
+    @property
+    def sizes(self) -> dict[str, Any] | None:
+        """The sizes that the trials were begun with; None for new ones."""
+        return self._sizes
+
+    def keep_sizes(self, sizes: dict[str, Any]) -> None:
+        """Remember the sizes: they come of a clock, and may not change on the way."""
+        self._sizes = sizes
+        if self._folder is not None:
+            write_atomically(self._folder / "sizes.json", json.dumps(sizes))
+
+    def get(self, key: Key) -> TrialRecord | None:
+        """A finished trial."""
+        return self._done.get(key)
+
+    @property
+    def all(self) -> list[TrialRecord]:
+        """All finished trials, in the order in which they were made."""
+        return list(self._done.values())
+
+    def add(self, trial: TrialRecord) -> None:
+        """Keep a finished trial."""
+        self._done[trial.plan, trial.seed, trial.rate] = trial
+        if self._folder is not None:
+            with (self._folder / "trials.jsonl").open("a", encoding="utf-8") as file:
+                file.write(trial.model_dump_json() + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+    def finish(self) -> None:
+        """Let the trials go, once the result is written."""
+        if self._folder is not None and self._lock is not None:
+            self._lock.close()
+            shutil.rmtree(self._folder)
+            self._remove_empty_parent(self._folder)
+
+    def close(self) -> None:
+        """Let go of the folder; finished trials stay."""
+        if self._folder is None or self._lock is None or self._lock.closed:
+            return
+        if not self._done:
+            shutil.rmtree(self._folder)
+            self._remove_empty_parent(self._folder)
+        self._lock.close()
+
+    @staticmethod
+    def _remove_empty_parent(folder: Path) -> None:
+        with contextlib.suppress(OSError):  # another domain's trials are there
+            folder.parent.rmdir()
