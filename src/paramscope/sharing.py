@@ -10,17 +10,17 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from paramscope.actions.breakeven import break_even, check_gains
-from paramscope.actions.costs import Shape, cost_options, model_shape
-from paramscope.actions.groups import ALL_LAYERS, domain_tree, supported_groups
-from paramscope.actions.prices import load_prices
-from paramscope.actions.sharing import (
+from paramscope.actions.sharing.breakeven import break_even, check_gains
+from paramscope.actions.sharing.costs import Shape, cost_options, model_shape
+from paramscope.actions.sharing.curve import (
     bearing_findings,
     compare_layers,
     in_order,
     removal_check,
     sharing_curve,
 )
+from paramscope.actions.sharing.groups import ALL_LAYERS, domain_tree, supported_groups
+from paramscope.actions.sharing.prices import load_prices
 from paramscope.domains.readers import read_utf8
 from paramscope.errors import UsageError
 from paramscope.measures.resample import Resampler

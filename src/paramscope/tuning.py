@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from paramscope.actions.exports import check_folder, write_exports
-from paramscope.actions.layers import DEFAULT_RULE, check_domain
-from paramscope.actions.lora import require_peft
-from paramscope.actions.planner import Planner
-from paramscope.actions.request import DEFAULT_TRAINABLE, Request
+from paramscope.actions.tuning.exports import check_folder, write_exports
+from paramscope.actions.tuning.layers import DEFAULT_RULE, check_domain
+from paramscope.actions.tuning.lora import require_peft
+from paramscope.actions.tuning.planner import Planner
+from paramscope.actions.tuning.request import DEFAULT_TRAINABLE, Request
 from paramscope.errors import UsageError
 from paramscope.result.place import check_same
 from paramscope.result.profile import Profile
 from paramscope.result.tuned import DOCUMENT, TunedDomain, keep_tuned, read_tuning
 
 if TYPE_CHECKING:
-    from paramscope.actions.pilot import Progress
+    from paramscope.actions.tuning.pilot import Progress
 
 
 def tune(
@@ -54,7 +54,7 @@ def tune(
         model: that was profiled.
         run: its profile, or the folder of a run; then the result is kept there.
         domain: of the run.
-        rule: that chooses the layers, see ``actions.layers``.
+        rule: that chooses the layers, see ``actions.tuning.layers``.
         layers: how many, or which; a fifth when None.
         trainable: parameters of all adapters together: a share of the layers' (``1%``) or a number.
         rank: of every adapter, in place of ``trainable``.
@@ -99,7 +99,7 @@ def tune(
     if kept is not None:
         found = kept
     elif pilot:
-        from paramscope.actions.trying import run_pilot  # loads the trainer
+        from paramscope.actions.tuning.trying import run_pilot  # loads the trainer
 
         found = run_pilot(planner, resume=resume, overwrite=overwrite, progress=progress)
     else:

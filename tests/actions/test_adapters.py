@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import paramscope
 from paramscope import UsageError
-from paramscope.actions.adapters import (
+from paramscope.actions.tuning.adapters import (
     MOST_UNEQUAL,
     LinearModule,
     Modules,
@@ -20,8 +20,8 @@ from paramscope.actions.adapters import (
     read_trainable,
     share_out,
 )
-from paramscope.actions.layers import Choice
-from paramscope.actions.lora import adapters_of, inject, lora_config, on_meta
+from paramscope.actions.tuning.layers import Choice
+from paramscope.actions.tuning.lora import adapters_of, inject, lora_config, on_meta
 from tests.engine.architectures import random_ids, tiny_model
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paramscope.actions.breakeven import UNMEASURED, break_even, check_gains
-from paramscope.actions.figures import figure
-from paramscope.actions.prices import load_prices
+from paramscope.actions.sharing.breakeven import UNMEASURED, break_even, check_gains
+from paramscope.actions.sharing.figures import figure
+from paramscope.actions.sharing.prices import load_prices
 from paramscope.errors import UsageError
 from paramscope.result.shared import BreakEvenRecord, MeasuredGain, OptionRecord
 from paramscope.sharing import load_gains

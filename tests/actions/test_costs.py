@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from paramscope.actions.costs import OPTIONS, Shape, cost_options, model_shape
-from paramscope.actions.figures import figure
-from paramscope.actions.prices import Prices, default_prices, load_prices
+from paramscope.actions.sharing.costs import OPTIONS, Shape, cost_options, model_shape
+from paramscope.actions.sharing.figures import figure
+from paramscope.actions.sharing.prices import Prices, default_prices, load_prices
 from paramscope.errors import UsageError
 from paramscope.result.profile import Profile
 from paramscope.result.shared import LayerRecord, OptionRecord

@@ -12,8 +12,8 @@ import yaml
 
 import paramscope
 from paramscope import RunError, UsageError
-from paramscope.actions.adapters import AdapterPlan, find_modules, plan_adapters
-from paramscope.actions.exports import (
+from paramscope.actions.tuning.adapters import AdapterPlan, find_modules, plan_adapters
+from paramscope.actions.tuning.exports import (
     AXOLOTL_FILE,
     FILES,
     LIST_FILE,
@@ -24,7 +24,7 @@ from paramscope.actions.exports import (
     check_peft,
     write_exports,
 )
-from paramscope.actions.layers import Choice
+from paramscope.actions.tuning.layers import Choice
 from tests.engine.architectures import random_ids, tiny_model
 
 LAYERS = 13

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paramscope.actions.groups import _members, _merges, domain_tree, supported_groups
+from paramscope.actions.sharing.groups import _members, _merges, domain_tree, supported_groups
 from paramscope.measures.resample import Resampler
 from paramscope.result.profile import Profile
 from paramscope.result.shared import TreeRecord

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paramscope import UsageError
-from paramscope.actions.layers import (
+from paramscope.actions.tuning.layers import (
     PLACE_RULES,
     choose_layers,
     given_layers,

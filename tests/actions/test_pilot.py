@@ -16,9 +16,9 @@ from transformers import AutoModelForCausalLM
 
 import paramscope
 from paramscope import UsageError
-from paramscope.actions.material import held_out_texts
-from paramscope.actions.training import text_losses
-from paramscope.actions.trials import Trials
+from paramscope.actions.tuning.material import held_out_texts
+from paramscope.actions.tuning.training import text_losses
+from paramscope.actions.tuning.trials import Trials
 from paramscope.causal.texts import held_out_samples, profiled_samples
 from paramscope.result.profile import Profile
 from paramscope.result.tuned import TrialRecord, TunedDomain, read_tuning
@@ -140,7 +140,7 @@ def test_a_result_is_kept_and_read_again(run: Path, tiny_model: Path, monkeypatc
     kept = read_tuning(run)
     assert kept
     assert [each.domain for each in kept.domains] == ["a", "b"]
-    monkeypatch.setattr("paramscope.actions.planner.locate", lambda *_: pytest.fail("the model was opened"))
+    monkeypatch.setattr("paramscope.actions.tuning.planner.locate", lambda *_: pytest.fail("the model was opened"))
     for options in (QUICK, {"trainable": TRAINABLE}, {"trainable": TRAINABLE, "overwrite": True}):
         assert paramscope.tune(tiny_model, run, "a", **options) == found
     for options, message in (
@@ -231,7 +231,7 @@ def test_a_budget_of_time_decides_the_steps_once_and_for_all(
 
     options: dict[str, Any] = {"pilot": True, "trainable": TRAINABLE, "budget": 0.5}
     with monkeypatch.context() as patch:
-        patch.setattr("paramscope.actions.pilot.Pilot.losses", interrupt)
+        patch.setattr("paramscope.actions.tuning.pilot.Pilot.losses", interrupt)
         with pytest.raises(KeyboardInterrupt):
             paramscope.tune(tiny_model, run, "a", **options)
     assert not (run / "tune.unfinished").exists()
@@ -293,7 +293,7 @@ def test_a_rank_gives_every_module_that_rank(made: Path, tiny_model: Path) -> No
 
 
 def test_without_peft_the_extra_is_named(made: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paramscope.actions.lora.find_spec", lambda _: None)
+    monkeypatch.setattr("paramscope.actions.tuning.lora.find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"tuning needs the package peft; pip install 'paramscope\[tune\]'"):
         paramscope.tune(tiny_model, made, "a")
 
@@ -304,13 +304,13 @@ def test_texts_that_layers_are_chosen_by_are_not_tested_on(
 ) -> None:
     damages = [{"kind": "layer", "layer": layer, "domain": "a", "damage": float(layer == 1)} for layer in range(4)]
     checks = SimpleNamespace(parts=pd.DataFrame(damages), result=SimpleNamespace(sizes={"held_out": seen}))
-    monkeypatch.setattr("paramscope.actions.planner.load_checks", lambda _: checks)
+    monkeypatch.setattr("paramscope.actions.tuning.planner.load_checks", lambda _: checks)
     options = QUICK | {"steps": 1, "rule": "damage", "seeds": 1}
     if seen == 7:
         with pytest.raises(UsageError, match="has 1 held-out texts that the causal checks, by which the layers are"):
             paramscope.tune(tiny_model, made, "a", **options)
         return
-    monkeypatch.setattr("paramscope.actions.trying.keep_tuned", lambda *_: None)
+    monkeypatch.setattr("paramscope.actions.tuning.trying.keep_tuned", lambda *_: None)
     found = paramscope.tune(tiny_model, made, "a", **options)
     assert found.plan.layers == [1]
     assert found.pilot

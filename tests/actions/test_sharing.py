@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import paramscope
-from paramscope.actions.sharing import (
+from paramscope.actions.sharing.curve import (
     adapter_parameters,
     compare_layers,
     in_order,

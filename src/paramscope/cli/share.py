@@ -11,7 +11,7 @@ from paramscope.cli.common import console, inert, output_options, print_json
 
 def _print_prices(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked:
-        from paramscope.actions.prices import default_prices
+        from paramscope.actions.sharing.prices import default_prices
 
         click.echo(default_prices(), nl=False)
         ctx.exit()

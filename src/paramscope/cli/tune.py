@@ -75,8 +75,8 @@ def command(
         raise UsageError("--rule chooses layers, and --layers names them; give one of them, or --layers a number")
     talk = console(quiet=quiet)
     silence_libraries()
-    from paramscope.actions.layers import DEFAULT_RULE, read_layers
-    from paramscope.actions.request import DEFAULT_TRAINABLE
+    from paramscope.actions.tuning.layers import DEFAULT_RULE, read_layers
+    from paramscope.actions.tuning.request import DEFAULT_TRAINABLE
     from paramscope.tuning import tune
 
     with stage_bars(talk) as progress:
@@ -122,7 +122,7 @@ def print_tuned(found: TunedDomain) -> None:
     """
     from rich.table import Table
 
-    from paramscope.actions.layers import told_layers
+    from paramscope.actions.tuning.layers import told_layers
 
     out, plan = stdout_console(), found.plan
     out.print(f"Plan for {inert(found.domain)}: LoRA in layers {told_layers(plan.layers)} ({plan.rule})")

@@ -70,7 +70,7 @@ class LayerRecord(_Record):
         layer: number.
         parameters: its linear weights.
         adapter_parameters: of a LoRA adapter on all of them.
-        own_share: see ``actions.sharing``.
+        own_share: see ``actions.sharing.curve``.
         excess: ``own_share`` less its mean over all layers.
         stands_out: whether the whole interval of ``excess`` is above 0.
         within: mean LLMDcos inside a domain.

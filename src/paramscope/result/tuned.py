@@ -60,7 +60,7 @@ class TrialRecord(_Record):
 
 
 class SizesRecord(_Record):
-    """How much was trained and measured, the same for all plans; see ``actions.sizes``."""
+    """How much was trained and measured, the same for all plans; see ``actions.tuning.sizes``."""
 
     tokens: int
     batch: int

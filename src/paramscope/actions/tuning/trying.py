@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from paramscope.actions.adapters import AdapterPlan
-from paramscope.actions.layers import MEASURED_RULES, usual_count
-from paramscope.actions.material import Pool, cut_pool, draw_pool, held_out_texts, training_spec
-from paramscope.actions.pilot import (
+from paramscope.actions.tuning.adapters import AdapterPlan
+from paramscope.actions.tuning.layers import MEASURED_RULES, usual_count
+from paramscope.actions.tuning.material import Pool, cut_pool, draw_pool, held_out_texts, training_spec
+from paramscope.actions.tuning.pilot import (
     CONTROLS,
     FULL_CONTROLS,
     Pilot,
@@ -21,11 +21,11 @@ from paramscope.actions.pilot import (
     make_contenders,
     measure_speed,
 )
-from paramscope.actions.planner import Planner, plan_record
-from paramscope.actions.signals import layer_scores
-from paramscope.actions.sizes import BATCH, Sizes, fitting_sizes, fixed_sizes
-from paramscope.actions.training import Tokens
-from paramscope.actions.trials import Trials
+from paramscope.actions.tuning.planner import Planner, plan_record
+from paramscope.actions.tuning.signals import layer_scores
+from paramscope.actions.tuning.sizes import BATCH, Sizes, fitting_sizes, fixed_sizes
+from paramscope.actions.tuning.training import Tokens
+from paramscope.actions.tuning.trials import Trials
 from paramscope.errors import UsageError
 from paramscope.result.tuned import PilotRecord, SizesRecord, TextsRecord, TunedDomain, keep_tuned
 from paramscope.result.verification import plain, run_digest

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from paramscope.actions.figures import figure
-from paramscope.actions.prices import Prices
+from paramscope.actions.sharing.figures import figure
+from paramscope.actions.sharing.prices import Prices
 from paramscope.result.manifest import ModelRecord
 from paramscope.result.profile import Profile
 from paramscope.result.shared import Figure, LayerRecord, OptionRecord

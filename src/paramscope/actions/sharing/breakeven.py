@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from paramscope.actions.costs import OPTIONS, UNTUNED
-from paramscope.actions.figures import figure
-from paramscope.actions.prices import Prices
+from paramscope.actions.sharing.costs import OPTIONS, UNTUNED
+from paramscope.actions.sharing.figures import figure
+from paramscope.actions.sharing.prices import Prices
 from paramscope.errors import UsageError
 from paramscope.result.shared import BreakEvenRecord, Figure, MeasuredGain, OptionRecord
 from paramscope.result.verification import IntervalRecord

@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from paramscope.actions.lora import adapters_of, inject, lora_config
+from paramscope.actions.tuning.lora import adapters_of, inject, lora_config
 from paramscope.errors import RunError
 from paramscope.models.running import evaluation_mode
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import nn
 
-from paramscope.actions.adapters import AdapterPlan, Modules, find_modules, plan_adapters, read_trainable
-from paramscope.actions.layers import Choice, choose_layers, given_layers, usual_count
-from paramscope.actions.request import Request
+from paramscope.actions.tuning.adapters import AdapterPlan, Modules, find_modules, plan_adapters, read_trainable
+from paramscope.actions.tuning.layers import Choice, choose_layers, given_layers, usual_count
+from paramscope.actions.tuning.request import Request
 from paramscope.causal.opening import open_profiled
 from paramscope.errors import UsageError
 from paramscope.models.fingerprint import hash_file

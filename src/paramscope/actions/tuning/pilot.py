@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from paramscope.actions.adapters import AdapterPlan, Modules, check_equal, plan_adapters
-from paramscope.actions.judging import Comparison, compare, effect, overall
-from paramscope.actions.layers import choose_layers, told_layers
-from paramscope.actions.material import Material
-from paramscope.actions.sizes import BATCH, Sizes, Speed
-from paramscope.actions.training import PeakMemory, Tokens, adapted, text_losses, train
-from paramscope.actions.trials import Trials
+from paramscope.actions.tuning.adapters import AdapterPlan, Modules, check_equal, plan_adapters
+from paramscope.actions.tuning.judging import Comparison, compare, effect, overall
+from paramscope.actions.tuning.layers import choose_layers, told_layers
+from paramscope.actions.tuning.material import Material
+from paramscope.actions.tuning.sizes import BATCH, Sizes, Speed
+from paramscope.actions.tuning.training import PeakMemory, Tokens, adapted, text_losses, train
+from paramscope.actions.tuning.trials import Trials
 from paramscope.measures.ranks import Interval
 from paramscope.result.profile import Profile
 from paramscope.result.tuned import (

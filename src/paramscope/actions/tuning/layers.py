@@ -2,7 +2,7 @@
 
 Every rule gives a ``Choice``: layers, a score for each layer of the model where it has one, and a sentence that says
 why. Nothing here needs torch; what has to be measured on the model (``MEASURED_RULES``) comes in as scores, from
-``actions.signals``.
+``actions.tuning.signals``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PROFILE_RULES = ("specific", "density", "damage")
 """By what a profile and its causal checks say of a layer."""
 
 MEASURED_RULES = ("gradient", "signal-to-noise", "explained-variance")
-"""By what is measured on the model and the training texts, see ``actions.signals``."""
+"""By what is measured on the model and the training texts, see ``actions.tuning.signals``."""
 
 RULES = (*PLACE_RULES, *PROFILE_RULES, *MEASURED_RULES)
 
