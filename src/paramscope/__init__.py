@@ -13,6 +13,7 @@ from paramscope.errors import CheckError, ParamscopeError, RunError, UsageError
 if TYPE_CHECKING:
     from paramscope.domains import DomainSpec, Text
     from paramscope.profiling import profile
+    from paramscope.pruning import prune
     from paramscope.result.profile import Profile
     from paramscope.verifying import verify
 
@@ -25,6 +26,7 @@ __all__ = [
     "Text",
     "UsageError",
     "profile",
+    "prune",
     "verify",
 ]
 
@@ -33,6 +35,7 @@ _LAZY = {
     "Text": "paramscope.domains",
     "Profile": "paramscope.result.profile",
     "profile": "paramscope.profiling",
+    "prune": "paramscope.pruning",
     "verify": "paramscope.verifying",
 }
 

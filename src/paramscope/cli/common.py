@@ -82,7 +82,7 @@ def print_bands(profile: Profile, threshold: float | None = None) -> None:
     """
     from rich.table import Table
 
-    stdout = _stdout()
+    stdout = stdout_console()
     bands = profile.bands
     density = profile.density(threshold)
     gamma = profile.threshold if threshold is None else threshold
@@ -119,7 +119,7 @@ def print_layers(profile: Profile, threshold: float | None = None) -> None:
     from rich.table import Table
 
     density = profile.density_estimate(threshold)
-    stdout = _stdout()
+    stdout = stdout_console()
     stdout.print("Density by layer in %, with half the width of its 95 % interval")
     half = (density.high - density.low) / 2
     side_by_side = max(1, (stdout.width - _LEFT) // _COLUMN)
@@ -147,7 +147,7 @@ def print_verdicts(checks: Verification) -> None:
     """
     from rich.table import Table
 
-    stdout = _stdout()
+    stdout = stdout_console()
     stdout.print("Causal checks: what was claimed, and what zeroing weights showed (95 % intervals)")
     table = Table(show_lines=True)
     table.add_column("verdict")
@@ -214,7 +214,8 @@ def _layer_range(layers: list[int]) -> str:
     return str(layers[0]) if len(layers) == 1 else f"{layers[0]}-{layers[-1]}"
 
 
-def _stdout() -> Console:
+def stdout_console() -> Console:
+    """Where results go; nothing in a text is markup."""
     from rich.console import Console
 
     return Console(highlight=False, markup=False, emoji=False, width=_width(sys.stdout))

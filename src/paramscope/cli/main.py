@@ -17,6 +17,7 @@ _COMMANDS = {
     "demo": "the whole main job on an embedded model and embedded domains",
     "profile": "measure a model on domains",
     "verify": "test by intervention what a run claims",
+    "prune": "set the least needed weights of a model to zero",
     "show": "the numbers of a run, as a table or JSON",
     "report": "one page of a run",
 }

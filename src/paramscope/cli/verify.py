@@ -60,7 +60,7 @@ def command(
     silence_libraries()
     from paramscope.verifying import verify
 
-    with _progress_bar(talk) as progress:
+    with progress_bars(talk) as progress:
         checks = verify(
             run,
             model,
@@ -91,7 +91,7 @@ def _seconds(value: str | None) -> float | None:
 
 
 @contextlib.contextmanager
-def _progress_bar(talk: Console) -> Iterator[Progress]:
+def progress_bars(talk: Console) -> Iterator[Progress]:
     """A bar for each stage."""
     from rich.progress import (
         BarColumn,

@@ -1,0 +1,1 @@
+"""Acting on a model by what a profile says of it: pruning."""
