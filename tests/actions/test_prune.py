@@ -19,7 +19,7 @@ from paramscope.actions.prune import even_batches
 from paramscope.domains import Sample, Text
 from paramscope.models.blocks import find_structure
 from paramscope.result.pruned import STATEMENT, Pruned, read_pruned
-from tests.actions.naive import naive_wanda
+from tests.actions.naive import input_squares, naive_wanda
 from tests.engine.architectures import ARCHITECTURES, random_ids, tiny_model
 from tests.engine.test_streaming import saved
 
@@ -71,8 +71,6 @@ def test_the_naive_one_sees_what_pruned_blocks_give() -> None:
     assert_same(weights_of(norms_of_dense), weights_of(model))
     again = naive_wanda(expected, TEXTS, 0.5)
     assert_same(weights_of(again), weights_of(expected))
-    from tests.actions.naive import input_squares
-
     blocks = find_structure(model).blocks
     dense = input_squares(model, blocks[1].module, TEXTS)
     sparse = input_squares(expected, find_structure(expected).blocks[1].module, TEXTS)
@@ -148,8 +146,6 @@ def test_activation_takes_the_smallest_of_each_row_by_plain_autograd() -> None:
 def test_batch_size_changes_no_mask(name: str, score: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model(name)
     together, _ = pruned(model, sparsity=0.5, score=score)
-    monkeypatch.setattr("paramscope.pruning.begin", None)
-    monkeypatch.undo()
     monkeypatch.setattr("paramscope.actions.work.even_batches", lambda samples: even_batches(samples, tokens=1))
     monkeypatch.setattr("paramscope.engine.layout.TOKENS_PER_BATCH", 1)
     alone, _ = pruned(model, sparsity=0.5, score=score)
@@ -173,10 +169,6 @@ def test_other_architectures_are_pruned_too(name: str) -> None:
         assert before.keys() == after.keys()
         for weight, matrices in after.items():
             assert bool(((matrices == 0) | (matrices == before[weight])).all())
-
-
-def save_folder(folder: Path, name: str, **options: Any) -> Path:
-    return saved(folder, name, **options)
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "mixtral", "mamba"])
@@ -339,6 +331,7 @@ def test_the_papers_densities_are_the_runs(tmp_path: Path) -> None:
     result = paramscope.prune(
         folder, output=tmp_path / "out", sparsity=0.5, score="magnitude", allocation="paper", run=run
     )
+    assert result.allocation.basis
     np.testing.assert_allclose(result.allocation.basis, profile.density().mean(axis=1))
     assert result.allocation.constants["threshold"] == profile.threshold
 

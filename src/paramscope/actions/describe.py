@@ -61,14 +61,16 @@ def describe(
             f"no calibration token reached {missed} weights of expert stacks (see unreached); theirs were chosen by "
             "magnitude. More or other --samples reach more"
         )
-    calibration = domain and CalibrationRecord(
-        name=domain.name,
-        source=domain.source,
-        asked=domain.asked,
-        samples=len(domain.samples),
-        tokens=sum(len(sample.token_ids) for sample in domain.samples),
-        sha256=[sample.sha256 for sample in domain.samples],
-    )
+    calibration = None
+    if domain:
+        calibration = CalibrationRecord(
+            name=domain.name,
+            source=domain.source,
+            asked=domain.asked,
+            samples=len(domain.samples),
+            tokens=sum(len(sample.token_ids) for sample in domain.samples),
+            sha256=[sample.sha256 for sample in domain.samples],
+        )
     return Pruned(
         paramscope=version("paramscope"),
         started=started,

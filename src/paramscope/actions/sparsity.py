@@ -66,7 +66,8 @@ def paper(density: Vector, target: float, *, alpha: float = PAPER_ALPHA, beta: f
         ``[L]``; their plain mean is S.
     """
     spread = density.std()
-    standard = (density - density.mean()) / spread if spread > 0 else np.zeros(len(density))
+    equal = spread <= 1e-12  # the rounding of equal numbers' mean
+    standard = np.zeros(len(density)) if equal else (density - density.mean()) / spread
     squashed = expit(standard + alpha / np.arange(1, len(density) + 1))
     result: Vector = target + beta * target * (1.0 - squashed * len(density) / squashed.sum())
     return result
@@ -88,7 +89,7 @@ def owl(outliers: Vector, target: float, *, spread: float = OWL_LAMBDA) -> Vecto
         ``[L]``.
     """
     width = outliers.max() - outliers.min()
-    if width == 0:
+    if width <= 1e-12:
         return uniform(len(outliers), target)
     scaled = (outliers - outliers.min()) / width * (2 * spread)
     result: Vector = target - (scaled - scaled.mean())

@@ -106,9 +106,9 @@ def begin(
     """
     started, in_use = time.perf_counter(), memory_in_use()
     opening = settings.opening
+    content = read_allocation(settings)
     check_needs(settings, spec, run)
     choose_device(opening.device)
-    content = read_allocation(settings)
     profile = Profile.load(os.fspath(run)) if run is not None else None
     located = _located(model, settings, revision, tokenizer)
     tokenizer = located.tokenizer if located else tokenizer

@@ -88,7 +88,7 @@ def command(
     """  # noqa: DOC501, D301 - the text is the command's help; click wants the character \b itself
     if output is None:
         raise UsageError("no folder for the pruned model is given; give one with -o OUT")
-    own = {"field": field, "template": template, "lines": lines}
+    own: dict[str, Any] = {"field": field, "template": template, "lines": lines}
     if source is None and any(own.values()):
         name = next(name for name, value in own.items() if value)
         raise UsageError(f"--{name} is given, but no --domain that would use it; leave it out")
