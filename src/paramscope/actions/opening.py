@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import functools
 import os
+from typing import Any
 
 import torch
 from torch import nn
@@ -60,8 +61,18 @@ def open_for_pruning(
             "are needed; fewer --samples or --max-tokens need less"
         )
     opened = load(located, dtype=opening.dtype, device=opening.device, streamed=drawn if streamed else None)
+    if located.files.gguf:
+        _forget_gguf(opened.model)
     with opened.running():
         return opened, find_structure(opened.model)
+
+
+def _forget_gguf(model: Any) -> None:
+    """Let transformers save a model whose weights it has made plain: not as quantised, and not by the file's names."""
+    quantizer = getattr(model, "hf_quantizer", None)
+    if quantizer is not None:
+        quantizer.remove_quantization_config(model)
+    vars(model).pop("_weight_conversions", None)
 
 
 def _memory(
