@@ -9,15 +9,19 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import paramscope
+from paramscope.result.pruned import Pruned
 from tests.engine.architectures import random_ids, tiny_model
+from tests.engine.test_streaming import saved
 
 TEXTS = random_ids([8] * 6)
 WANTED = [0.25, 0.5, 0.75]
 
 
-def written(tmp_path: Path, model: Any, **settings: Any) -> tuple[Path, paramscope.pruning.Pruned]:
+def written(tmp_path: Path, model: Any, **settings: Any) -> tuple[Path, Pruned]:
     path = tmp_path / "recipe.yaml"
     options = {"allocation": WANTED} | settings
     result = paramscope.prune(copy.deepcopy(model), in_place=True, domain={"texts": TEXTS}, recipe=path, **options)
@@ -65,34 +69,28 @@ def test_what_llm_compressor_would_do_otherwise_is_refused(
 @pytest.mark.filterwarnings("ignore")  # llm-compressor's own
 def test_llm_compressor_applies_it_layer_by_layer(tmp_path: Path) -> None:
     try:
-        from llmcompressor.core import State
-        from llmcompressor.recipe import Recipe
+        from llmcompressor import oneshot
     except ImportError as error:
-        pytest.skip(f"llm-compressor cannot be imported here ({error})")
-    model = tiny_model("llama", dtype=torch.float32)
-    path, result = written(tmp_path, model)
-    (modifier,) = Recipe.create_instance(str(path)).modifiers
-    state = State(model=model)
-    modifier.on_initialize(state)
-    modifier.on_calibration_start(state, None)
-    with torch.no_grad():
-        for layer in range(len(WANTED)):  # block by block: what was pruned is run again for the next
-            for module in list(modifier._num_samples):
-                if f".layers.{layer}." not in f".{modifier._module_names[module]}":
-                    del modifier._num_samples[module], modifier._row_scalars[module]
-            for text in TEXTS:
-                model(input_ids=torch.tensor([text]))
-            for module in list(modifier._num_samples):
-                if f".layers.{layer}." not in f".{modifier._module_names[module]}":
-                    del modifier._num_samples[module], modifier._row_scalars[module]
-            modifier.compress_modules()
-    modifier.on_calibration_end(state, None)
-    for layer, (block, wanted) in enumerate(zip(model.model.layers, WANTED, strict=True)):
+        pytest.skip(f"llm-compressor cannot be imported here ({error}); pip install 'paramscope[recipes]'")
+    folder = saved(tmp_path / "model", "llama")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.pad_token = "</s>"
+    ours = AutoModelForCausalLM.from_pretrained(folder)
+    path = tmp_path / "recipe.yaml"
+    result = paramscope.prune(ours, in_place=True, domain={"texts": TEXTS}, allocation=WANTED, recipe=path)
+    theirs = oneshot(
+        model=str(folder),
+        processor=tokenizer,
+        recipe=str(path),
+        dataset=Dataset.from_dict({"input_ids": TEXTS, "attention_mask": [[1] * 8] * len(TEXTS)}),
+        max_seq_length=8,
+        num_calibration_samples=len(TEXTS),
+        pipeline="sequential",
+    )
+    for layer, (block, wanted) in enumerate(zip(theirs.model.layers, WANTED, strict=True)):
         weights = [p for p in block.parameters() if p.dim() == 2]
         found = sum(int((p == 0).sum()) for p in weights) / sum(p.numel() for p in weights)
         assert found == wanted == result.layer_sparsity(layer)
     # And the same weights are gone: both are Wanda.
-    ours = copy.deepcopy(tiny_model("llama", dtype=torch.float32))
-    paramscope.prune(ours, in_place=True, domain={"texts": TEXTS}, allocation=WANTED)
     for name, parameter in ours.named_parameters():
-        assert torch.equal(model.get_parameter(name), parameter), name
+        assert torch.equal(theirs.get_parameter(name), parameter), name
