@@ -77,8 +77,10 @@ class Results:
                 return record
         started = time.perf_counter()
         record = {"key": key, **make(), "seconds": time.perf_counter() - started}
+        # A line that a killed process has left half written has no end.
+        broken = self._path.is_file() and not self._path.read_bytes().endswith(b"\n")
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write("\n" * broken + json.dumps(record) + "\n")
         self.records.append(record)
         print(f"{key}: {record['seconds']:.0f} s", file=sys.stderr, flush=True)
         return record

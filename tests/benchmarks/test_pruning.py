@@ -60,3 +60,5 @@ def test_what_is_measured_is_not_measured_again(tmp_path: Path) -> None:
     again = Results(path)
     assert again.get({"a": 1}, never) == first == json.loads(path.read_text().splitlines()[0])
     assert len(again.records) == 1
+    third = again.get({"c": 1}, lambda: {"nats": 3.0})
+    assert Results(path).records == [first, third]
