@@ -251,8 +251,11 @@ def test_a_resumed_call_gives_what_an_uninterrupted_one_does(tmp_path: Path, sco
         paramscope.prune(folder, output=tmp_path / "out", **settings)
     with pytest.raises(paramscope.UsageError, match=r"other arguments \(sparsity: 0\.45 there, 0\.5 now\)"):
         paramscope.prune(folder, output=tmp_path / "out", resume=True, **(settings | {"sparsity": 0.5}))
-    resumed = paramscope.prune(folder, output=tmp_path / "out", resume=True, **settings)
-    assert resumed.layers_resumed == 2
+    told: list[str] = []
+    resumed = paramscope.prune(
+        folder, output=tmp_path / "out", resume=True, progress=lambda stage, *_: told.append(stage), **settings
+    )
+    assert (resumed.layers_resumed, told) == (2, ["pruning"] * 4)
     one, two = (transformers.AutoModelForCausalLM.from_pretrained(tmp_path / place) for place in ("whole", "out"))
     assert_same(weights_of(two), weights_of(one))
     # A finished one is read, whatever is asked for again, and nothing else is mixed with it.

@@ -70,6 +70,11 @@ def check_savable(opened: OpenModel, blocks: Sequence[Block]) -> None:
             f"{type(model).__name__} is no model of transformers and cannot be saved as one; give in_place=True and no "
             "output, and save it yourself"
         )
+    if getattr(model, "hf_quantizer", None) is not None:
+        raise UsageError(
+            f"{type(model).__name__} was opened as a quantised model, and transformers does not save the plain one that "
+            "it has become; give its file, or in_place=True and no output"
+        )
     if not opened.weights:
         return
     whole = {name: torch.empty_like(tensor, device="meta") for name, tensor in model.state_dict().items()}
