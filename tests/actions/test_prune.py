@@ -433,6 +433,13 @@ def test_blocks_that_share_weights_are_refused() -> None:
         paramscope.prune(model, in_place=True, sparsity=0.5, domain=DOMAIN)
 
 
+def test_a_model_that_divides_its_own_weights_is_refused() -> None:
+    assert pruned(tiny_model("rwkv"), sparsity=0.5)[1].sparsity == pytest.approx(0.5, abs=1e-3)
+    deep = tiny_model("rwkv", rescale_every=1)
+    with pytest.raises(paramscope.UsageError, match=r"rescales its own weights as it runs \(rescale_every 1\)"):
+        paramscope.prune(deep, in_place=True, sparsity=0.5, domain=DOMAIN)
+
+
 def test_a_run_of_another_model_is_refused(tmp_path: Path) -> None:
     folder, other = saved(tmp_path / "model", "llama"), saved(tmp_path / "other", "llama", num_hidden_layers=2)
     run = profiled(tmp_path / "run", other)

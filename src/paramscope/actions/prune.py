@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from paramscope.actions import masks, scores
 from paramscope.actions.masks import Pattern
@@ -94,6 +95,24 @@ def refuse_shared(blocks: Sequence[Block]) -> None:
                 raise UsageError(
                     f"{name} is the same weight as {before}; a model whose blocks share weights is not pruned"
                 )
+
+
+def refuse_rescaling(model: nn.Module, blocks: Sequence[Block]) -> None:
+    """Refuse a model whose forward divides its own weights (RWKV, from some depth on): what is saved would be those.
+
+    Args:
+        model: the model.
+        blocks: its blocks.
+
+    Raises:
+        UsageError: it does.
+    """
+    every = getattr(getattr(model, "config", None), "rescale_every", 0)
+    if every and len(blocks) > every:
+        raise UsageError(
+            f"{type(model).__name__} rescales its own weights as it runs (rescale_every {every}); set rescale_every "
+            "to 0 in its config.json first"
+        )
 
 
 def walk(opened: OpenModel, blocks: Sequence[Block], batches: Sequence[MicroBatch], visit: Visit) -> None:

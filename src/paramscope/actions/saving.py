@@ -72,7 +72,7 @@ def check_savable(opened: OpenModel, blocks: Sequence[Block]) -> None:
         )
     if getattr(model, "hf_quantizer", None) is not None:
         raise UsageError(
-            f"{type(model).__name__} was opened as a quantised model, and transformers does not save the plain one that "
+            f"{type(model).__name__} was opened as quantised, and transformers cannot save the plain one that "
             "it has become; give its file, or in_place=True and no output"
         )
     if not opened.weights:

@@ -15,7 +15,7 @@ from torch import nn
 from paramscope.actions.allocate import check_list
 from paramscope.actions.masks import Pattern
 from paramscope.actions.opening import check_run, open_for_pruning
-from paramscope.actions.prune import Progress, even_batches, refuse_shared
+from paramscope.actions.prune import Progress, even_batches, refuse_rescaling, refuse_shared
 from paramscope.actions.recipe import check_recipe
 from paramscope.actions.request import PruneSettings, check_needs, read_allocation
 from paramscope.actions.saving import check_savable, own_type
@@ -121,6 +121,7 @@ def begin(
     opened, structure = open_for_pruning(model, located, settings, batches, in_use, copied=not in_place)
     blocks = structure.blocks
     refuse_shared(blocks)
+    refuse_rescaling(opened.model, blocks)
     if settings.pattern:
         Pattern.parse(settings.pattern).check(blocks)
     if domain:
