@@ -11,16 +11,16 @@ from typing import Any
 
 from torch import nn
 
-from paramscope.actions.allocate import allocate, kept_outliers, zeros_of
-from paramscope.actions.describe import describe
-from paramscope.actions.masks import Pattern
-from paramscope.actions.prune import Progress, Wanted, outlier_shares, prune_blocks
-from paramscope.actions.recipe import write_recipe
-from paramscope.actions.request import PruneSettings
-from paramscope.actions.saving import finish, write_model, zeros_in
-from paramscope.actions.sparsity import OWL_OUTLIER
-from paramscope.actions.store import MaskStore, check_output
-from paramscope.actions.work import Work, begin
+from paramscope.actions.pruning.allocate import allocate, kept_outliers, zeros_of
+from paramscope.actions.pruning.describe import describe
+from paramscope.actions.pruning.masks import Pattern
+from paramscope.actions.pruning.prune import Progress, Wanted, outlier_shares, prune_blocks
+from paramscope.actions.pruning.recipe import write_recipe
+from paramscope.actions.pruning.request import PruneSettings
+from paramscope.actions.pruning.saving import finish, write_model, zeros_in
+from paramscope.actions.pruning.sparsity import OWL_OUTLIER
+from paramscope.actions.pruning.store import MaskStore, check_output
+from paramscope.actions.pruning.work import Work, begin
 from paramscope.domains import DomainSpec
 from paramscope.errors import UsageError
 from paramscope.profiling import without_tf32, worded_for_python

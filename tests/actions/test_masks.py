@@ -9,7 +9,7 @@ from hypothesis import given, strategies
 from torch import nn
 
 from paramscope.actions import masks
-from paramscope.actions.masks import Pattern
+from paramscope.actions.pruning.masks import Pattern
 from paramscope.errors import UsageError
 from paramscope.models.blocks import Block
 from paramscope.models.weights import LinearWeight

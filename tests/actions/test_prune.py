@@ -15,7 +15,7 @@ import transformers
 from torch import nn
 
 import paramscope
-from paramscope.actions.prune import even_batches
+from paramscope.actions.pruning.prune import even_batches
 from paramscope.domains import Sample, Text
 from paramscope.models.blocks import find_structure
 from paramscope.result.pruned import STATEMENT, Pruned, read_pruned
@@ -146,7 +146,7 @@ def test_activation_takes_the_smallest_of_each_row_by_plain_autograd() -> None:
 def test_batch_size_changes_no_mask(name: str, score: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model(name)
     together, _ = pruned(model, sparsity=0.5, score=score)
-    monkeypatch.setattr("paramscope.actions.work.even_batches", lambda samples: even_batches(samples, tokens=1))
+    monkeypatch.setattr("paramscope.actions.pruning.work.even_batches", lambda samples: even_batches(samples, tokens=1))
     monkeypatch.setattr("paramscope.engine.layout.TOKENS_PER_BATCH", 1)
     alone, _ = pruned(model, sparsity=0.5, score=score)
     assert_same(weights_of(alone), weights_of(together))

@@ -117,7 +117,7 @@ def test_inputs_that_a_pattern_does_not_fit_are_named(refused: Call, tmp_path: P
 def test_an_interrupted_call_says_how_to_go_on(
     call: Call, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from paramscope.actions.store import MaskStore
+    from paramscope.actions.pruning.store import MaskStore
 
     plain = MaskStore.save
 

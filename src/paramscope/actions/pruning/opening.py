@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from paramscope.actions.request import PruneSettings
+from paramscope.actions.pruning.request import PruneSettings
 from paramscope.causal.opening import check_shapes
 from paramscope.engine.batches import MicroBatch
 from paramscope.engine.estimate import LIBRARIES, estimate_memory, memory_free, weight_bytes

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from paramscope.actions import masks, scores
-from paramscope.actions.masks import Pattern
-from paramscope.actions.sparsity import spread_over_rows
-from paramscope.actions.store import MaskStore, apply_masks
+from paramscope.actions.pruning.masks import Pattern
+from paramscope.actions.pruning.sparsity import spread_over_rows
+from paramscope.actions.pruning.store import MaskStore, apply_masks
 from paramscope.causal.selection import score_layers
 from paramscope.domains import Sample
 from paramscope.engine.batches import MicroBatch

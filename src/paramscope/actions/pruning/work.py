@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from paramscope.actions.allocate import check_list
-from paramscope.actions.masks import Pattern
-from paramscope.actions.opening import check_run, open_for_pruning
-from paramscope.actions.prune import Progress, even_batches, refuse_rescaling, refuse_shared
-from paramscope.actions.recipe import check_recipe
-from paramscope.actions.request import PruneSettings, check_needs, read_allocation
-from paramscope.actions.saving import check_savable, own_type
+from paramscope.actions.pruning.allocate import check_list
+from paramscope.actions.pruning.masks import Pattern
+from paramscope.actions.pruning.opening import check_run, open_for_pruning
+from paramscope.actions.pruning.prune import Progress, even_batches, refuse_rescaling, refuse_shared
+from paramscope.actions.pruning.recipe import check_recipe
+from paramscope.actions.pruning.request import PruneSettings, check_needs, read_allocation
+from paramscope.actions.pruning.saving import check_savable, own_type
 from paramscope.domains import Domain, DomainSpec, draw_domain
 from paramscope.engine.batches import MicroBatch
 from paramscope.engine.estimate import memory_in_use

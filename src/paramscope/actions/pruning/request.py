@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from paramscope.actions import sparsity as rules
-from paramscope.actions.masks import Pattern
-from paramscope.actions.scores import SCORES
+from paramscope.actions.pruning.masks import Pattern
+from paramscope.actions.pruning.scores import SCORES
 from paramscope.errors import UsageError
 from paramscope.settings import Settings
 from paramscope.wording import did_you_mean, one_line, quoted

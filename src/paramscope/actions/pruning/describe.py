@@ -8,8 +8,8 @@ from importlib.metadata import version
 
 import torch
 
-from paramscope.actions.scores import GROUPS
-from paramscope.actions.work import Work
+from paramscope.actions.pruning.scores import GROUPS
+from paramscope.actions.pruning.work import Work
 from paramscope.recording import now
 from paramscope.result.pruned import AllocationRecord, CalibrationRecord, Pruned, PrunedModule, SourceModel
 

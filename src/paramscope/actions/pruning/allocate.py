@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from paramscope.actions import sparsity as rules
-from paramscope.actions.masks import Pattern
-from paramscope.actions.request import PruneSettings
+from paramscope.actions.pruning.masks import Pattern
+from paramscope.actions.pruning.request import PruneSettings
 from paramscope.models.blocks import Block
 from paramscope.result.profile import Profile
 from paramscope.result.pruned import AllocationRecord

@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from paramscope.actions.store import Masks, MaskStore, apply_masks
+from paramscope.actions.pruning.store import Masks, MaskStore, apply_masks
 from paramscope.errors import RunError, UsageError
 from paramscope.models.blocks import Block
 from paramscope.models.fingerprint import hash_file
