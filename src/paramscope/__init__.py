@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from paramscope.domains import DomainSpec, Text
     from paramscope.evaluating import evaluate
     from paramscope.profiling import profile
+    from paramscope.pruning import prune
     from paramscope.result.profile import Profile
     from paramscope.sharing import share
     from paramscope.tuning import tune
@@ -29,6 +30,7 @@ __all__ = [
     "UsageError",
     "evaluate",
     "profile",
+    "prune",
     "share",
     "tune",
     "verify",
@@ -42,6 +44,7 @@ _LAZY = {
     "profile": "paramscope.profiling",
     "share": "paramscope.sharing",
     "tune": "paramscope.tuning",
+    "prune": "paramscope.pruning",
     "verify": "paramscope.verifying",
 }
 

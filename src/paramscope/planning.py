@@ -122,7 +122,7 @@ def make_plan(
     check_names(specs)
     choose_device(settings.device)
     if isinstance(model, nn.Module):
-        _refuse_ignored(settings, revision)
+        refuse_ignored(settings, revision)
     elif tokenizer is not None:
         raise UsageError("tokenizer is for a loaded model; one that is opened from disk brings its own, leave it out")
     located = None if isinstance(model, nn.Module) else locate(os.fspath(model), revision)
@@ -150,7 +150,7 @@ def make_plan(
     readings = [objective.read(sample) for domain in domains for sample in domain.samples]
     opened, structure, layout = _open(model, located, domains, readings, settings, in_use, dry=dry)
     warnings += [*opened.warnings, *_warn_of_unmeasured(structure.blocks)]
-    _check_tokens(vocabulary(opened.model), domains)
+    check_tokens(vocabulary(opened.model), domains)
     if structure.routes and settings.batch_size not in (None, 1):
         warnings.append("this model routes tokens to experts, so its samples go one at a time; batch_size is not used")
     free, more = memory_free(opened.device), layout.memory.total - memory_in_use()
@@ -241,7 +241,7 @@ def _stays_on_disk(located: LocatedModel, settings: Settings, place: Callable[[]
     return settings.max_memory is None and free is not None and needed - in_use > free
 
 
-def _refuse_ignored(settings: Settings, revision: str | None) -> None:
+def refuse_ignored(settings: Settings, revision: str | None) -> None:
     """Refuse what holds only for a model that paramscope opens itself.
 
     Raises:
@@ -295,7 +295,7 @@ def _warn_of_unmeasured(blocks: Sequence[Block]) -> list[str]:
     ]
 
 
-def _check_tokens(known: int, domains: Sequence[Domain]) -> None:
+def check_tokens(known: int, domains: Sequence[Domain]) -> None:
     """Refuse token ids that the model does not know.
 
     Raises:

@@ -131,7 +131,7 @@ def help_plan(plan: Plan, team: Team) -> None:
 
 
 def _measure(plan: Plan, team: Team | None, checkpoint: Checkpoint | None, progress: Progress | None) -> Measured:
-    with _without_tf32(), _memory_told():
+    with without_tf32(), _memory_told():
         return measure(
             plan.opened,
             plan.blocks,
@@ -180,7 +180,7 @@ def profile(
         UsageError: wrong use or input; says what to mend.
         CheckError: the engine is not exact for this model.
     """
-    with _worded_for_python():
+    with worded_for_python():
         return _profile(model, domains, tokenizer, revision, output, overwrite, resume, progress, settings)
 
 
@@ -257,7 +257,7 @@ def _specs(domains: Mapping[str, Any]) -> list[DomainSpec]:
 
 
 @contextlib.contextmanager
-def _worded_for_python() -> Iterator[None]:
+def worded_for_python() -> Iterator[None]:
     """Let errors name arguments rather than flags.
 
     Raises:
@@ -291,7 +291,7 @@ def _memory_told() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _without_tf32() -> Iterator[None]:
+def without_tf32() -> Iterator[None]:
     """Full float32 products on GPUs too; the former setting comes back."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")

@@ -71,7 +71,7 @@ def score_layers(
         device=opened.device,
         paired=[],
     )
-    with layer_major_pass(opened.model, blocks, batches, objective) as run:
+    with layer_major_pass(opened.model, blocks, batches, objective, weights=opened.weights) as run:
         for _ in run.forward(len(blocks)):
             pass
         run.head()

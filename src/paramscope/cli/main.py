@@ -16,12 +16,15 @@ from paramscope.launch import launch, talks
 _COMMANDS = {
     "demo": "the whole main job on an embedded model and embedded domains",
     "profile": "measure a model on domains",
+    "show": "the numbers of a run, as a table or JSON",
     "verify": "test by intervention what a run claims",
+    "plan": "propose what to do with the model of a run",
+    "tune": "plan which layers to train for a domain, and try the plan",
+    "prune": "set the least needed weights of a model to zero",
     "share": "what the domains of a run can share, what that costs and brings",
     "evaluate": "perplexity, multiple choice, tasks of lm-evaluation-harness",
-    "tune": "plan which layers to train for a domain, and try the plan",
-    "show": "the numbers of a run, as a table or JSON",
     "report": "one page of a run",
+    "run": "all of it, as a study's file says",
 }
 
 

@@ -103,7 +103,7 @@ def command(
         --domain support=tickets.csv --domain code=src.jsonl
     """  # noqa: DOC501, D301 - the text is the command's help; click wants the character \b itself
     chosen = Settings(
-        batch_size=_batch_size(batch_size), pairs=_pairs(pairs), max_memory=_bytes(max_memory), **settings
+        batch_size=_batch_size(batch_size), pairs=_pairs(pairs), max_memory=parse_bytes(max_memory), **settings
     )
     if output is None and not dry_run:
         raise UsageError("no folder for the run is given; give one with -o RUN (or --dry-run)")
@@ -300,7 +300,18 @@ def _batch_size(value: str) -> int | None:
     return int(value)
 
 
-def _bytes(value: str | None) -> int | None:
+def parse_bytes(value: str | None) -> int | None:
+    """A size of memory as it is given on the command line, in bytes.
+
+    Args:
+        value: such as ``3GiB``; None where nothing is given.
+
+    Returns:
+        The bytes.
+
+    Raises:
+        UsageError: it is no size.
+    """
     if value is None:
         return None
     parts = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt]?)(i?)b?", value, re.ASCII | re.IGNORECASE)

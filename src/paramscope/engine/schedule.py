@@ -11,6 +11,7 @@ the outputs of whichever earlier blocks they came from. The last blocks may keep
 
 from __future__ import annotations
 
+import functools
 import mmap
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -189,6 +190,32 @@ class LayerMajor:
                     with torch.enable_grad():
                         waiting[place] = coroutine.switch(outputs[0])
             yield number
+
+    def walk(self, visit: Callable[[int, Sequence[Callable[[], object]]], object]) -> None:
+        """Run all blocks without gradients, keeping nothing of those that are passed; what follows them is not run.
+
+        Args:
+            visit: called with a block's number when all micro-batches wait at it, and with functions that run it on
+                what waits, one a micro-batch, and change nothing. It may change the block's weights: what follows sees
+                what the changed block gives.
+        """
+        with torch.no_grad():
+            waiting = [coroutine.switch() for coroutine in self._coroutines]
+            for number in range(len(self._blocks)):
+                self._hold(number, number + 1)
+                arguments = [self._expect(message, number) for message in waiting]
+                visit(number, [functools.partial(self._try, number, given) for given in arguments])
+                if number + 1 == len(self._blocks):
+                    return
+                for place, coroutine in enumerate(self._coroutines):
+                    args, kwargs = arguments[place]
+                    waiting[place] = coroutine.switch(self._original[number](*args, **kwargs))
+                    arguments[place] = ((), {})  # what was passed is not needed again
+
+    def _try(self, number: int, arguments: Any) -> None:
+        # A block may write into what it is given.
+        args, kwargs = map_tensors(arguments, torch.clone)
+        self._original[number](*args, **kwargs)
 
     def _run_with_graph(self, number: int, place: int, arguments: Any) -> _Graph:
         with torch.enable_grad(), self._watch(number, place):

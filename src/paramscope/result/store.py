@@ -47,8 +47,8 @@ def load_run(run: Path) -> tuple[Manifest, Tables]:
     return read_manifest(run / MANIFEST), read_tables(run)
 
 
-class Checkpoint:
-    """The unfinished folder of one run.
+class Unfinished:
+    """The unfinished folder of one run, whatever is kept in it.
 
     Attributes:
         folder: ``RUN.unfinished``.
@@ -99,13 +99,42 @@ class Checkpoint:
 
     @property
     def finished_layers(self) -> int:
-        """Layers that a later ``--resume`` need not measure again."""
-        return len(list(self.folder.glob("layer-*.safetensors"))) if self._state.is_file() else 0
+        """Layers that a later ``--resume`` need not do again."""
+        return len(list(self.folder.glob("layer-*.safetensors")))
+
+    def move(self, complete: Path) -> None:
+        """Move the finished result, a folder within this one, into place; the former one there goes only then."""
+        replace_folder(complete, self._run)
+        self._lock.close()
+        shutil.rmtree(self.folder)
+
+    def close(self) -> None:
+        """Let go of the folder; it stays for a later ``--resume`` if a layer is finished."""
+        if not self._lock.closed and not self.finished_layers:
+            shutil.rmtree(self.folder)
+        self._lock.close()
+
+    def layer_path(self, layer: int) -> Path:
+        """The file of a finished layer."""
+        return self.folder / f"layer-{layer:04d}.safetensors"
+
+
+class Checkpoint(Unfinished):
+    """The unfinished folder of a profile.
+
+    Attributes:
+        folder: ``RUN.unfinished``.
+    """
+
+    @property
+    def finished_layers(self) -> int:
+        """Layers that a later ``--resume`` need not measure again; none without what the next layer needs."""
+        return super().finished_layers if self._state.is_file() else 0
 
     def save_layer(self, result: LayerResult) -> None:
         """Keep a finished layer."""
         arrays, plain = result.to_arrays()
-        path = self._layer_path(result.layer)
+        path = self.layer_path(result.layer)
         save_file(arrays, path.with_suffix(".part"), metadata={"modules": json.dumps(plain)})
         path.with_suffix(".part").replace(path)
 
@@ -121,7 +150,7 @@ class Checkpoint:
         Raises:
             UsageError: the file is damaged.
         """
-        path = self._layer_path(layer)
+        path = self.layer_path(layer)
         try:
             with safe_open(path, framework="numpy") as file:
                 plain = json.loads(file.metadata()["modules"])
@@ -157,23 +186,12 @@ class Checkpoint:
         write_run(complete, manifest, tables)
         if (self.folder / "scores").is_dir():
             (self.folder / "scores").replace(complete / "scores")
-        _make_readable(complete)
-        replace_folder(complete, self._run)
-        self._lock.close()
-        shutil.rmtree(self.folder)
-
-    def close(self) -> None:
-        """Let go of the folder; it stays for a later ``--resume`` if a layer is finished."""
-        if not self._lock.closed and not self.finished_layers:
-            shutil.rmtree(self.folder)
-        self._lock.close()
+        make_readable(complete, MANIFEST)
+        self.move(complete)
 
     @property
     def _state(self) -> Path:
         return self.folder / "state.safetensors"
-
-    def _layer_path(self, layer: int) -> Path:
-        return self.folder / f"layer-{layer:04d}.safetensors"
 
 
 def write_run(folder: Path, manifest: Manifest, tables: Tables) -> None:
@@ -202,7 +220,7 @@ def save_run(run: Path, manifest: Manifest, tables: Tables, *, overwrite: bool) 
         aside.mkdir()
     try:
         write_run(aside, manifest, tables)
-        _make_readable(aside)
+        make_readable(aside, MANIFEST)
         replace_folder(aside, run)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -219,9 +237,9 @@ def replace_folder(new: Path, place: Path) -> None:
     shutil.rmtree(old)
 
 
-def _make_readable(folder: Path) -> None:
+def make_readable(folder: Path, manifest: str) -> None:
     """Give all files the manifest's mode: safetensors writes its own for their owner's eyes only."""
-    mode = (folder / MANIFEST).stat().st_mode & 0o777
+    mode = (folder / manifest).stat().st_mode & 0o777
     for path in folder.rglob("*"):
         if path.is_file():
             path.chmod(mode)
