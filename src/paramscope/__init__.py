@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from paramscope.errors import CheckError, ParamscopeError, RunError, UsageError
 
 if TYPE_CHECKING:
+    from paramscope.deciding import plan
     from paramscope.domains import DomainSpec, Text
     from paramscope.evaluating import evaluate
     from paramscope.profiling import profile
@@ -29,6 +30,7 @@ __all__ = [
     "Text",
     "UsageError",
     "evaluate",
+    "plan",
     "profile",
     "prune",
     "share",
@@ -41,6 +43,7 @@ _LAZY = {
     "Text": "paramscope.domains",
     "Profile": "paramscope.result.profile",
     "evaluate": "paramscope.evaluating",
+    "plan": "paramscope.deciding",
     "profile": "paramscope.profiling",
     "share": "paramscope.sharing",
     "tune": "paramscope.tuning",

@@ -224,7 +224,7 @@ def test_damage_of_removed_layers_stands_beside_the_own_share() -> None:
         ],
         columns=["kind", "layer", "domain", "damage"],
     )
-    checks = Checks(None, pd.DataFrame(), pd.DataFrame(), parts)  # type: ignore[arg-type]  # only the parts are read
+    checks = Checks(None, pd.DataFrame(), pd.DataFrame(), parts)
     layers = compared(PROFILE, checks)
     assert layers[1].damage == pytest.approx((1.5 + 0.2 + 1.0) / 3)
     assert layers[1].breaks == 2
@@ -240,7 +240,7 @@ def removed(damage: Callable[[int, int, int], float], layers: int = 12) -> tuple
         for text in range(6)
     ]
     parts = pd.DataFrame(rows, columns=["kind", "layer", "domain", "damage"])
-    checks = Checks(None, pd.DataFrame(), pd.DataFrame(), parts)  # type: ignore[arg-type]  # only the parts are read
+    checks = Checks(None, pd.DataFrame(), pd.DataFrame(), parts)
     return [record(layer, 10, 1, 0.05 * layer) for layer in range(layers)], checks
 
 
@@ -312,4 +312,4 @@ def test_damaged_or_foreign_document_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "value"), [("value", 0.0), ("value", float("nan")), ("requests", -3.0)])
 def test_amounts_that_are_none_are_refused(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"--{name} .* is no positive number"):
-        share(PROFILE, **{name: value})  # type: ignore[arg-type]
+        share(PROFILE, **{name: value})

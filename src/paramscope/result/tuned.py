@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from paramscope.errors import UsageError
 from paramscope.result.manifest import first_fault
 from paramscope.result.store import write_atomically
-from paramscope.result.verification import run_digest
+from paramscope.result.verification import IntervalRecord, run_digest
 from paramscope.wording import one_line
 
 SCHEMA = 1
@@ -83,14 +83,6 @@ class TextsRecord(_Record):
     training: int
     validation: int
     sha256: str = Field(description="of the hashes of all training and validation texts, in their order")
-
-
-class IntervalRecord(_Record):
-    """A number with its 95 % interval; null where there is none."""
-
-    value: float | None
-    low: float | None
-    high: float | None
 
 
 class ComparisonRecord(IntervalRecord):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from paramscope.actions import sparsity as rules
+from paramscope.actions.pruning import sparsity as rules
 from paramscope.actions.pruning.masks import Pattern
 from paramscope.actions.pruning.request import PruneSettings
 from paramscope.models.blocks import Block

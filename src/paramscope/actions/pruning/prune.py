@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from paramscope.actions import masks, scores
+from paramscope.actions.pruning import masks, scores
 from paramscope.actions.pruning.masks import Pattern
 from paramscope.actions.pruning.sparsity import spread_over_rows
 from paramscope.actions.pruning.store import MaskStore, apply_masks

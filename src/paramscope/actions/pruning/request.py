@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from paramscope.actions import sparsity as rules
+from paramscope.actions.pruning import sparsity as rules
 from paramscope.actions.pruning.masks import Pattern
 from paramscope.actions.pruning.scores import SCORES
 from paramscope.errors import UsageError

@@ -1,0 +1,251 @@
+"""What to do with a model, from the roles of its layers and from what pilots measured.
+
+Nothing gets a benefit that was not measured on held-out text. What a pilot did not show to be better than the controls
+of equal size is not proposed as if it were: the control is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from paramscope.actions.roles import LayerRole, Role
+from paramscope.result.planned import EvidenceRecord, PilotPlan, ProposalRecord
+from paramscope.result.profile import Profile
+from paramscope.result.shared import Shared
+from paramscope.result.tuned import EffectRecord, PilotRecord, TunedDomain, Tuning
+from paramscope.result.verification import IntervalRecord, plain
+from paramscope.wording import listed, told_share
+
+MEASURED, UNMEASURED, UNSUPPORTED = "measured", "not measured", "not supported"
+
+_BETTER = "better"
+"""Status of a comparison in which the plan wins, see ``actions.judging``."""
+
+_LOSS = "nats per token less on the domain's held-out texts"
+
+
+def evidence_records(role: LayerRole) -> list[EvidenceRecord]:
+    """The numbers behind a role, as they are written."""
+    return [EvidenceRecord(**plain(dataclasses.asdict(one))) for one in role.evidence]
+
+
+def make_proposals(
+    profile: Profile, roles: Sequence[LayerRole], tuning: Tuning | None, shared: Shared | None, run: Path | None
+) -> list[ProposalRecord]:
+    """All proposals, by priority.
+
+    Args:
+        profile: of the run.
+        roles: of its layers.
+        tuning: what was tried for single domains, where there was anything.
+        shared: what the domains can share, where that was reckoned.
+        run: folder, for the commands.
+
+    Returns:
+        The proposals, the first to carry out first.
+    """
+    words = _Words(profile, run)
+    found = [_tune(words, name, tuning.of(name) if tuning else None) for name in profile.domains]
+    if len(profile.domains) > 1:
+        found.append(_share(words, shared))
+    found.append(_prune(words, profile, roles))
+    ranked = sorted(found, key=_rank)
+    return [proposal.model_copy(update={"priority": place + 1}) for place, proposal in enumerate(ranked)]
+
+
+def first_pilot(
+    profile: Profile, roles: Sequence[LayerRole], tuning: Tuning | None, run: Path | None
+) -> PilotPlan | None:
+    """What to try first: to tune for the domain that has most layers of its own among those without a pilot."""
+    tried = {each.domain for each in tuning.domains if each.pilot} if tuning else set()
+    waiting = [name for name in profile.domains if name not in tried]
+    if not waiting:
+        return None
+    name = most_specific(roles, waiting)
+    own = sum(name in role.domains for role in roles)
+    return PilotPlan(
+        domain=name,
+        text=f"Tune for {name}, which has {own} of {profile.layers} layers of its own, and hold the plan against "
+        "controls of equal size.",
+        command=_Words(profile, run).tune(name),
+        go_on="The plan's loss on held-out texts is below that of every control, with its whole interval and for every "
+        "seed, and no other domain loses more than 0.05 nats per token.",
+        stop="A control of equal size does as well: then train that one, uniform adapters being the simplest; or the "
+        "loss does not fall with its whole interval: then leave the model as it is.",
+    )
+
+
+def most_specific(roles: Sequence[LayerRole], domains: Sequence[str]) -> str:
+    """The domain that has most layers of its own; the first of several."""
+    return max(domains, key=lambda name: sum(name in role.domains for role in roles))
+
+
+class _Words:
+    """The commands of a run, to be typed as they are."""
+
+    def __init__(self, profile: Profile, run: Path | None) -> None:
+        self.model = shlex.quote(str(profile.manifest.model.place or "MODEL"))
+        self.run = shlex.quote(str(run or "RUN"))
+
+    def tune(self, domain: str) -> str:
+        return f"paramscope tune {self.model} --run {self.run} --domain {shlex.quote(domain)} --pilot"
+
+
+def _tune(words: _Words, name: str, tuned: TunedDomain | None) -> ProposalRecord:
+    command = words.tune(name)
+    if tuned is None or tuned.pilot is None:
+        share = None if tuned is None else 100 * tuned.share
+        return ProposalRecord(
+            name=f"tune for {name}",
+            text=f"Train adapters for {name}; whether that helps, and in which layers, is for a pilot to tell.",
+            layers=tuned.plan.layers if tuned else [],
+            status=UNMEASURED,
+            benefit=None,
+            unit=_LOSS,
+            cost=share,
+            cost_unit="% of the layers' parameters trained",
+            priority=0,
+            evidence=[],
+            command=command,
+        )
+    pilot = tuned.pilot
+    effect, text = _chosen(pilot)
+    benefit = _less(effect.domain)
+    helps = benefit.low is not None and benefit.low > 0
+    layers = tuned.plan.layers if effect is pilot.effects[0] else []
+    return ProposalRecord(
+        name=f"tune for {name}",
+        text=text if helps else f"Do not tune for {name} as it was tried: its loss did not surely fall. {text}",
+        layers=layers,
+        status=MEASURED if helps else UNSUPPORTED,
+        benefit=benefit,
+        unit=_LOSS,
+        cost=100 * tuned.share,
+        cost_unit="% of the layers' parameters trained",
+        priority=0,
+        evidence=_pilot_evidence(pilot),
+        command=command,
+    )
+
+
+def _chosen(pilot: PilotRecord) -> tuple[EffectRecord, str]:
+    """The plan where it beat every control, else the control with the lowest loss."""
+    plan, *controls = pilot.effects
+    beaten = [each.control for each in pilot.comparisons if each.status == _BETTER]
+    if controls and len(beaten) == len(pilot.comparisons):
+        return plan, f"Train the plan's layers (rule {plan.plan}): it did better than {listed(beaten)}."
+    if not controls:
+        return plan, f"Train the plan's layers (rule {plan.plan}); no control was tried beside it."
+    uniform = next((each for each in controls if each.plan == "uniform"), controls[0])
+    best = min(controls, key=lambda each: math.inf if each.domain.value is None else each.domain.value)
+    worse = {each.control for each in pilot.comparisons if each.status == "worse"}
+    chosen = best if best.plan in worse else uniform
+    return chosen, (
+        f"Train {chosen.plan} adapters: the plan (rule {plan.plan}) was not better than controls of equal size. "
+        f"{pilot.sentence}"
+    )
+
+
+def _pilot_evidence(pilot: PilotRecord) -> list[EvidenceRecord]:
+    told = [
+        EvidenceRecord(
+            text=f"change of loss by {each.plan}, nats per token", source="tune.json", **each.domain.model_dump()
+        )
+        for each in pilot.effects
+    ]
+    for comparison in pilot.comparisons:
+        numbers = {name: getattr(comparison, name) for name in ("value", "low", "high")}
+        told.append(
+            EvidenceRecord(
+                text=f"plan less {comparison.control}, nats per token: {comparison.status}",
+                source="tune.json",
+                **numbers,
+            )
+        )
+    return told
+
+
+def _less(change: IntervalRecord) -> IntervalRecord:
+    """A fall of what rose."""
+
+    def turned(value: float | None) -> float | None:
+        return None if value is None else -value
+
+    return IntervalRecord(value=turned(change.value), low=turned(change.high), high=turned(change.low))
+
+
+def _share(words: _Words, shared: Shared | None) -> ProposalRecord:
+    blank = ProposalRecord(
+        name="share",
+        text="Serve the domains from one model; what each way of sharing costs is not reckoned yet.",
+        layers=[],
+        status=UNMEASURED,
+        benefit=None,
+        unit="money per month",
+        cost=None,
+        cost_unit="money per month",
+        priority=0,
+        evidence=[],
+        command=f"paramscope share {words.run}",
+    )
+    if shared is None:
+        return blank
+    paying = [each for each in shared.break_even if each.benefit is not None and each.benefit.value is not None]
+    if not paying:
+        grouped = f" {listed(['+'.join(group) for group in shared.groups])} can share more." if shared.groups else ""
+        return blank.model_copy(
+            update={
+                "text": "Serve the domains from one model until a pilot shows a gain of parts of their own: without a "
+                f"measured gain, only costs are known.{grouped}"
+            }
+        )
+    best = max(paying, key=lambda each: (each.benefit.low if each.benefit else None) or -math.inf)
+    option = next(each for each in shared.options if each.name == best.option)
+    benefit = best.benefit
+    return blank.model_copy(
+        update={
+            "text": f"{option.text}. {best.told}",
+            "layers": option.layers,
+            "status": MEASURED if benefit and benefit.low is not None and benefit.low > 0 else UNSUPPORTED,
+            "benefit": benefit,
+            "cost": best.month.value,
+        }
+    )
+
+
+def _prune(words: _Words, profile: Profile, roles: Sequence[LayerRole]) -> ProposalRecord:
+    spare = [role for role in roles if role.role is Role.SPARE]
+    total = float(profile.parameters.sum())
+    share = sum(float(profile.parameters.loc[role.layer]) for role in spare) / total
+    if spare:
+        text = (
+            f"Try to prune more in {'layer' if len(spare) == 1 else 'layers'} {listed(role.layer for role in spare)}, "
+            f"{told_share(share)} of the weights: no domain loses much without any one of them. All of them together "
+            "were not taken away."
+        )
+    else:
+        text = "No layer was shown to be spare; prune uniformly, and measure what it costs."
+    return ProposalRecord(
+        name="prune",
+        text=f"{text} Sparse weights by themselves make nothing faster or smaller on common serving stacks.",
+        layers=[role.layer for role in spare],
+        status=UNMEASURED,
+        benefit=None,
+        unit="share of weights that are zero",
+        cost=None,
+        cost_unit="nats per token",
+        priority=0,
+        evidence=[record for role in spare for record in evidence_records(role)],
+        command=f"paramscope prune {words.model} -o PRUNED --sparsity 0.5 --domain NAME=SOURCE",
+    )
+
+
+def _rank(proposal: ProposalRecord) -> tuple[int, float]:
+    """Measured benefit per cost first, then what is still to be measured, then what did not hold."""
+    order = {MEASURED: 0, UNMEASURED: 1, UNSUPPORTED: 2}[proposal.status]
+    benefit = proposal.benefit.value if proposal.benefit else None
+    return order, -(benefit or 0.0) / proposal.cost if proposal.cost else 0.0

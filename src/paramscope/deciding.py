@@ -1,0 +1,77 @@
+"""From a run and what was tried on it to a plan; needs neither the model nor torch."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+from paramscope.actions.proposals import evidence_records, first_pilot, make_proposals, most_specific
+from paramscope.actions.roles import layer_roles
+from paramscope.result import planned, shared, tuned, verification
+from paramscope.result.planned import LayerPlan, Planned
+from paramscope.result.profile import Profile
+
+_LIMITS = (
+    "A role is about one layer alone; several layers taken away together can cost more than the sum.",
+    "Shared and specific are association: they say how alike the domains' use of a layer is, not what is gained by "
+    "training or keeping it apart. Pilots on held-out texts say that.",
+    "Benefits hold for texts like those of the run, and for the training that was tried.",
+)
+
+
+def plan(run: str | os.PathLike[str]) -> Planned:
+    """Propose what to do with a model: from its run, and from the checks and pilots that the run's folder holds.
+
+    Args:
+        run: folder of the run; the plan is kept there.
+
+    Returns:
+        The plan. It is made anew at each call, of what is there.
+
+    Raises:
+        UsageError: the run, or a result in it, cannot be read.
+    """
+    folder = Path(run)
+    profile = Profile.load(os.fspath(run))
+    checks = verification.load_checks(folder)
+    tuning, sharing = tuned.read_tuning(folder), shared.read_shared(folder)
+    roles = layer_roles(profile, checks)
+    there = {verification.DOCUMENT: checks, tuned.DOCUMENT: tuning, shared.DOCUMENT: sharing}
+    found = Planned(
+        paramscope=version("paramscope"),
+        run_sha256=verification.run_digest(folder),
+        layers=[
+            LayerPlan(
+                layer=role.layer,
+                parameters=int(profile.parameters.loc[role.layer]),
+                role=str(role.role),
+                domains=list(role.domains),
+                confidence=str(role.confidence),
+                evidence=evidence_records(role),
+            )
+            for role in roles
+        ],
+        proposals=make_proposals(profile, roles, tuning, sharing, folder),
+        pilot=first_pilot(profile, roles, tuning, folder),
+        made_from=["run.json", *(name for name, document in there.items() if document is not None)],
+        limits=[
+            *_LIMITS,
+            *(() if checks else ("No causal checks: no layer can be called spare or fragile. Run paramscope verify.",)),
+        ],
+    )
+    planned.write_plan(folder, found)
+    return found
+
+
+def first_to_try(run: str | os.PathLike[str]) -> str:
+    """The domain whose pilot a plan would name first if no pilot had been made.
+
+    Args:
+        run: folder of the run.
+
+    Returns:
+        Its name.
+    """
+    profile = Profile.load(os.fspath(run))
+    return most_specific(layer_roles(profile, verification.load_checks(Path(run))), profile.domains)
