@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from paramscope.errors import UsageError
-from paramscope.result.manifest import first_fault
-from paramscope.result.store import write_atomically
-from paramscope.result.verification import IntervalRecord, run_digest
-from paramscope.wording import one_line
+from paramscope.result.documents import Record, RunDocument, read_document, write_document
+from paramscope.result.verification import IntervalRecord
 
 SCHEMA = 1
 DOCUMENT = "plan.json"
-
-
-class _Record(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
 
 class EvidenceRecord(IntervalRecord):
@@ -28,7 +20,7 @@ class EvidenceRecord(IntervalRecord):
     source: str
 
 
-class LayerPlan(_Record):
+class LayerPlan(Record):
     """See ``actions.roles.LayerRole``."""
 
     layer: int
@@ -39,7 +31,7 @@ class LayerPlan(_Record):
     evidence: list[EvidenceRecord]
 
 
-class ProposalRecord(_Record):
+class ProposalRecord(Record):
     """Something to do.
 
     Attributes:
@@ -69,7 +61,7 @@ class ProposalRecord(_Record):
     command: str
 
 
-class PilotPlan(_Record):
+class PilotPlan(Record):
     """What to try first, for which domain, and when to go on or stop."""
 
     domain: str
@@ -79,12 +71,11 @@ class PilotPlan(_Record):
     stop: str
 
 
-class Planned(_Record):
+class Planned(RunDocument):
     """The content of ``plan.json``."""
 
     schema_version: int = SCHEMA
     paramscope: str
-    run_sha256: str
     layers: list[LayerPlan]
     proposals: list[ProposalRecord]
     pilot: PilotPlan | None = Field(description="null where everything that can be proposed was tried")
@@ -94,7 +85,7 @@ class Planned(_Record):
 
 def write_plan(run: Path, planned: Planned) -> None:
     """Write ``plan.json``, in place of one that is there."""
-    write_atomically(run / DOCUMENT, planned.model_dump_json(indent=1) + "\n")
+    write_document(run, DOCUMENT, planned)
 
 
 def read_plan(run: Path) -> Planned | None:
@@ -109,16 +100,4 @@ def read_plan(run: Path) -> Planned | None:
     Raises:
         UsageError: the file is damaged, of another paramscope, or of another run.
     """
-    path = run / DOCUMENT
-    if not path.is_file():
-        return None
-    try:
-        planned = Planned.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        fault = first_fault(error) if isinstance(error, ValidationError) else one_line(error)
-        raise UsageError(
-            f"{path} is damaged or of another paramscope ({fault}); 'paramscope plan' makes it again"
-        ) from error
-    if planned.run_sha256 != run_digest(run):
-        raise UsageError(f"{path} was made of another run; 'paramscope plan' makes it again")
-    return planned
+    return read_document(run, DOCUMENT, Planned, "'paramscope plan' makes it again")

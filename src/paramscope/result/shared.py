@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from paramscope.errors import UsageError
-from paramscope.result.manifest import first_fault
-from paramscope.result.store import write_atomically
-from paramscope.result.verification import IntervalRecord, run_digest
-from paramscope.wording import one_line
+from paramscope.result.documents import Record, RunDocument, read_document, write_document
+from paramscope.result.verification import IntervalRecord
 
 SCHEMA = 1
 DOCUMENT = "share.json"
 
 
-class _Record(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-
-class Figure(_Record):
+class Figure(Record):
     """A number that was calculated, with all that it takes to calculate it again.
 
     Attributes:
@@ -39,7 +32,7 @@ class Figure(_Record):
     inputs: dict[str, float]
 
 
-class MeasuredGain(_Record):
+class MeasuredGain(Record):
     """What a pilot measured on held-out texts of a domain.
 
     Loss may be any measure of error that is better the lower it is and zero at best, the same before and after.
@@ -63,7 +56,7 @@ class MeasuredGain(_Record):
     source: str
 
 
-class LayerRecord(_Record):
+class LayerRecord(Record):
     """How much of a layer is the domains' own; null where there is no number.
 
     Attributes:
@@ -96,7 +89,7 @@ class LayerRecord(_Record):
     breaks: int | None = None
 
 
-class PointRecord(_Record):
+class PointRecord(Record):
     """A point of the curve from all shared to nothing shared.
 
     Attributes:
@@ -122,7 +115,7 @@ class PointRecord(_Record):
     group_adapter_bytes: float | None
 
 
-class NodeRecord(_Record):
+class NodeRecord(Record):
     """Domains that a tree brings together.
 
     Attributes:
@@ -138,7 +131,7 @@ class NodeRecord(_Record):
     support: float | None
 
 
-class TreeRecord(_Record):
+class TreeRecord(Record):
     """A hierarchical clustering of the domains over some layers; nodes in the order in which they come together."""
 
     band: str
@@ -147,7 +140,7 @@ class TreeRecord(_Record):
     nodes: list[NodeRecord]
 
 
-class FindingRecord(_Record):
+class FindingRecord(Record):
     """A verdict of the causal checks that bears on sharing."""
 
     claim: str
@@ -161,7 +154,7 @@ class RemovalRecord(IntervalRecord):
     layers: int
 
 
-class OptionRecord(_Record):
+class OptionRecord(Record):
     """A way to serve the domains.
 
     Attributes:
@@ -181,7 +174,7 @@ class OptionRecord(_Record):
         return next(figure for figure in self.figures if figure.name == name)
 
 
-class BreakEvenRecord(_Record):
+class BreakEvenRecord(Record):
     """When an option pays back, against the model as it is.
 
     Attributes:
@@ -212,12 +205,11 @@ class BreakEvenRecord(_Record):
     told: str
 
 
-class Shared(_Record):
+class Shared(RunDocument):
     """The content of ``share.json``."""
 
     schema_version: int = SCHEMA
     paramscope: str
-    run_sha256: str
     model: str
     model_files: dict[str, str]
     domains: list[str]
@@ -236,7 +228,7 @@ class Shared(_Record):
 
 def write_shared(run: Path, shared: Shared) -> None:
     """Write ``share.json``, in place of one that is there."""
-    write_atomically(run / DOCUMENT, shared.model_dump_json(indent=1) + "\n")
+    write_document(run, DOCUMENT, shared)
 
 
 def read_shared(run: Path) -> Shared | None:
@@ -251,16 +243,4 @@ def read_shared(run: Path) -> Shared | None:
     Raises:
         UsageError: the file is damaged, of another paramscope, or of another run.
     """
-    path = run / DOCUMENT
-    if not path.is_file():
-        return None
-    try:
-        shared = Shared.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        fault = first_fault(error) if isinstance(error, ValidationError) else one_line(error)
-        raise UsageError(
-            f"{path} is damaged or of another paramscope ({fault}); 'paramscope share' makes it again"
-        ) from error
-    if shared.run_sha256 != run_digest(run):
-        raise UsageError(f"{path} was made of another run; 'paramscope share' makes it again")
-    return shared
+    return read_document(run, DOCUMENT, Shared, "'paramscope share' makes it again")

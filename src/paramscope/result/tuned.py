@@ -5,26 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from paramscope.errors import UsageError
-from paramscope.result.manifest import first_fault
-from paramscope.result.store import write_atomically
+from paramscope.result.documents import Record, RunDocument, read_document, write_document
 from paramscope.result.verification import IntervalRecord, run_digest
-from paramscope.wording import one_line
 
 SCHEMA = 1
 DOCUMENT = "tune.json"
 UNFINISHED = "tune.unfinished"
 
 
-class _Record(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-
-class ModuleRecord(_Record):
+class ModuleRecord(Record):
     """An adapter: its rank, LoRA's alpha, and its trainable parameters."""
 
     name: str
@@ -34,7 +27,7 @@ class ModuleRecord(_Record):
     parameters: int
 
 
-class PlanRecord(_Record):
+class PlanRecord(Record):
     """What is trained; ``scores`` has one number a layer of the model, null where the rule has none."""
 
     rule: str
@@ -45,7 +38,7 @@ class PlanRecord(_Record):
     modules: list[ModuleRecord]
 
 
-class TrialRecord(_Record):
+class TrialRecord(Record):
     """One training: a plan, a seed and a learning rate. Losses are nats per token."""
 
     plan: str
@@ -59,7 +52,7 @@ class TrialRecord(_Record):
     memory_bytes: int = Field(description="of the process at its peak, or of the GPU where it ran on one")
 
 
-class SizesRecord(_Record):
+class SizesRecord(Record):
     """How much was trained and measured, the same for all plans; see ``actions.tuning.sizes``."""
 
     tokens: int
@@ -73,7 +66,7 @@ class SizesRecord(_Record):
     expected_seconds: float | None
 
 
-class TextsRecord(_Record):
+class TextsRecord(Record):
     """Where the training texts came from; ``overlapping`` rows were left out because they are tested or profiled."""
 
     source: str
@@ -97,7 +90,7 @@ class ComparisonRecord(IntervalRecord):
     forgetting: IntervalRecord | None = Field(description="the same on the other domains' texts")
 
 
-class EffectRecord(_Record):
+class EffectRecord(Record):
     """What a plan's training changed against no training, in nats per token (negative: better)."""
 
     plan: str
@@ -109,7 +102,7 @@ class EffectRecord(_Record):
     memory_bytes: int
 
 
-class PilotRecord(_Record):
+class PilotRecord(Record):
     """The plan tried against controls of equal trainable parameters."""
 
     arguments: dict[str, Any]
@@ -126,7 +119,7 @@ class PilotRecord(_Record):
     seconds: float
 
 
-class TunedDomain(_Record):
+class TunedDomain(Record):
     """One domain's plan, and its pilot where there was one."""
 
     domain: str
@@ -139,12 +132,11 @@ class TunedDomain(_Record):
     finished: str
 
 
-class Tuning(_Record):
+class Tuning(RunDocument):
     """The content of ``tune.json``."""
 
     schema_version: int = SCHEMA
     paramscope: str
-    run_sha256: str
     domains: list[TunedDomain]
 
     def of(self, domain: str) -> TunedDomain | None:
@@ -164,17 +156,7 @@ def read_tuning(run: Path) -> Tuning | None:
     Raises:
         UsageError: the file is damaged, of another paramscope, or of another run.
     """
-    path = run / DOCUMENT
-    if not path.is_file():
-        return None
-    try:
-        found = Tuning.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        fault = first_fault(error) if isinstance(error, ValidationError) else one_line(error)
-        raise UsageError(f"{path} is damaged or of another paramscope ({fault}); move it away") from error
-    if found.run_sha256 != run_digest(run):
-        raise UsageError(f"{path} was made of another run; move it away")
-    return found
+    return read_document(run, DOCUMENT, Tuning, "move it away")
 
 
 def keep_tuned(run: Path, paramscope: str, tuned: TunedDomain) -> None:
@@ -185,6 +167,6 @@ def keep_tuned(run: Path, paramscope: str, tuned: TunedDomain) -> None:
         before = read_tuning(run)
         others = [each for each in before.domains if each.domain != tuned.domain] if before else []
         document = Tuning(paramscope=paramscope, run_sha256=run_digest(run), domains=[*others, tuned])
-        write_atomically(run / DOCUMENT, document.model_dump_json(indent=1) + "\n")
+        write_document(run, DOCUMENT, document)
     finally:
         os.close(folder)
