@@ -107,7 +107,10 @@ def test_a_plan_that_beat_every_control_is_proposed_with_its_benefit() -> None:
     assert [code.benefit.value, code.benefit.low, code.benefit.high] == pytest.approx([0.4, 0.38, 0.42])
     assert code.layers == [0, 2]
     assert code.cost == pytest.approx(1.0)
-    assert named(found, "tune for support").status == "not measured"
+    rest = named(found, "tune")
+    assert rest.status == "not measured"
+    assert "support" in rest.text
+    assert "code" not in rest.text
 
 
 @pytest.mark.parametrize("status", ["no difference shown", "equal", "undecided"])

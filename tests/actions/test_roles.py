@@ -55,6 +55,7 @@ def test_layers_that_domains_share_and_that_are_their_own_are_told_apart() -> No
     assert [one.layer for one in roles] == [0, 1, 2, 3]
     assert [one.role for one in roles] == [Role.SHARED, Role.SPECIFIC, Role.SHARED, Role.SHARED]
     assert set(roles[OWN_LAYER].domains) == set(NAMES)
+    assert not any(one.domains for one in roles if one.layer != OWN_LAYER)
     assert {one.confidence for one in roles} == {Confidence.ASSOCIATION}
     for one in roles:
         for evidence in one.evidence:

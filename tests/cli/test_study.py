@@ -86,7 +86,7 @@ def test_a_plan_is_one_document_with_json(call: Call, study: Path) -> None:
     done = call("plan", run, "--json")
     assert done.code == 0
     document = json.loads(done.out)
-    assert [proposal["priority"] for proposal in document["proposals"]] == [1, 2, 3, 4]
+    assert [proposal["priority"] for proposal in document["proposals"]] == [1, 2, 3]
     assert f"planned: {run} (from run.json)" in done.err
     assert call("plan", study.parent / "nowhere").code == 2
 

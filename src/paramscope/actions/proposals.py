@@ -26,6 +26,7 @@ _BETTER = "better"
 """Status of a comparison in which the plan wins, see ``actions.judging``."""
 
 _LOSS = "nats per token less on the domain's held-out texts"
+_TRAINED = "% of the layers' parameters trained"
 
 
 def evidence_records(role: LayerRole) -> list[EvidenceRecord]:
@@ -49,7 +50,11 @@ def make_proposals(
         The proposals, the first to carry out first.
     """
     words = _Words(profile, run)
-    found = [_tune(words, name, tuning.of(name) if tuning else None) for name in profile.domains]
+    tried = [each for each in tuning.domains if each.pilot] if tuning else []
+    untried = [name for name in profile.domains if name not in {each.domain for each in tried}]
+    found = [_tuned(words, each.domain, each, each.pilot) for each in tried if each.pilot]
+    if untried:
+        found.append(_untried(words, untried, most_specific(roles, untried)))
     if len(profile.domains) > 1:
         found.append(_share(words, shared))
     found.append(_prune(words, profile, roles))
@@ -95,24 +100,24 @@ class _Words:
         return f"paramscope tune {self.model} --run {self.run} --domain {shlex.quote(domain)} --pilot"
 
 
-def _tune(words: _Words, name: str, tuned: TunedDomain | None) -> ProposalRecord:
-    command = words.tune(name)
-    if tuned is None or tuned.pilot is None:
-        share = None if tuned is None else 100 * tuned.share
-        return ProposalRecord(
-            name=f"tune for {name}",
-            text=f"Train adapters for {name}; whether that helps, and in which layers, is for a pilot to tell.",
-            layers=tuned.plan.layers if tuned else [],
-            status=UNMEASURED,
-            benefit=None,
-            unit=_LOSS,
-            cost=share,
-            cost_unit="% of the layers' parameters trained",
-            priority=0,
-            evidence=[],
-            command=command,
-        )
-    pilot = tuned.pilot
+def _untried(words: _Words, names: Sequence[str], first: str) -> ProposalRecord:
+    return ProposalRecord(
+        name="tune",
+        text=f"Train adapters for {listed(names)}; whether that helps, and in which layers, is for a pilot of each to "
+        "tell.",
+        layers=[],
+        status=UNMEASURED,
+        benefit=None,
+        unit=_LOSS,
+        cost=None,
+        cost_unit=_TRAINED,
+        priority=0,
+        evidence=[],
+        command=words.tune(first),
+    )
+
+
+def _tuned(words: _Words, name: str, tuned: TunedDomain, pilot: PilotRecord) -> ProposalRecord:
     effect, text = _chosen(pilot)
     benefit = _less(effect.domain)
     helps = benefit.low is not None and benefit.low > 0
@@ -125,10 +130,10 @@ def _tune(words: _Words, name: str, tuned: TunedDomain | None) -> ProposalRecord
         benefit=benefit,
         unit=_LOSS,
         cost=100 * tuned.share,
-        cost_unit="% of the layers' parameters trained",
+        cost_unit=_TRAINED,
         priority=0,
         evidence=_pilot_evidence(pilot),
-        command=command,
+        command=words.tune(name),
     )
 
 

@@ -1,26 +1,27 @@
 """What each layer is to the domains: shared, specific, fragile, or spare; each role with the numbers behind it.
 
 A role is given by an interval, not by a value: where the interval leaves it open, so does the role. What was tried by
-intervention (``paramscope verify``) goes before what the profile alone says, which is association.
+intervention (``paramscope verify``) goes before what the profile alone says, which is association. Shared and specific
+are against the mean layer: a layer is specific where surely more of its activation is the domains' own (see
+``actions.sharing.curve``), shared where surely less is.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 import pandas as pd
 
+from paramscope.actions.sharing.curve import own_share_intervals
 from paramscope.causal.verdicts import BREAKS, LEAST_COUNT
 from paramscope.measures.ranks import Interval, mean_interval
 from paramscope.measures.resample import Resampler
 from paramscope.result.profile import Profile
 from paramscope.result.verification import Checks
-
-LEAST_GAP = 0.05
-"""Centred cosine by which a domain's texts must be more alike among themselves than to others in a layer of its own."""
 
 GRAM, PARTS = "gram.safetensors", "verify-parts.parquet"
 """Files of the run that evidence comes from."""
@@ -44,7 +45,7 @@ class Confidence(StrEnum):
 
     TESTED = "tested by intervention"
     ASSOCIATION = "association only"
-    NONE = "too little data"
+    NONE = "not decided by the data"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ class LayerRole:
     Attributes:
         layer: its number.
         role: the first of fragile, spare, specific and shared that holds.
-        domains: whose own the layer is, the most first; also where another role goes before.
+        domains: of a layer in which surely more is the domains' own, those whose texts are surely more alike among
+            themselves than to others than in the mean layer, the most first; also where another role goes before.
         confidence: how the role is known.
         evidence: the numbers.
     """
@@ -103,26 +105,41 @@ def layer_roles(profile: Profile, checks: Checks | None) -> list[LayerRole]:
     """
     resampler = Resampler(profile)
     names = [profile.domains[place] for place in resampler.domains]
+    nothing = [Interval(math.nan)] * profile.layers
+    own, excess = own_share_intervals(profile, resampler) if len(names) > 1 else (nothing, nothing)
+    gaps = [resampler.layers([layer], centred=True).gap for layer in range(profile.layers)]
+    usual = [_mean(gap[place].value for gap in gaps) for place in range(len(names))]
     parts = checks.parts if checks else pd.DataFrame(columns=["layer"])
     found = []
     for layer in range(profile.layers):
-        alike = resampler.layers([layer], centred=True)
-        gaps = dict(zip(names, alike.gap, strict=True)) if len(names) > 1 else {}
-        found.append(_role(layer, gaps, alike.mean_gap, parts[parts["layer"] == layer], profile.domains))
+        above = {name: gap for gap, mean, name in zip(gaps[layer], usual, names, strict=True) if gap.low > mean}
+        domains = tuple(sorted(above, key=lambda name: -above[name].value))
+        here = parts[parts["layer"] == layer]
+        found.append(_role(layer, own[layer], excess[layer], domains, here, profile.domains))
     return found
 
 
-def _role(layer: int, gaps: dict[str, Interval], mean: Interval, parts: pd.DataFrame, domains: list[str]) -> LayerRole:
-    own = sorted((name for name, gap in gaps.items() if gap.low > LEAST_GAP), key=lambda name: -gaps[name].value)
-    evidence = []
-    for name in own:
-        evidence.append(Evidence.of(f"texts of {name} alike among themselves more than to others", gaps[name], GRAM))
-    if gaps and not own:
-        evidence.append(Evidence.of("domains' texts alike among themselves more than to others", mean, GRAM))
-    role, confidence = Role.OPEN, Confidence.NONE
-    if own:
+def _mean(values: Iterable[float]) -> float:
+    """Of those that are numbers; NaN where none is."""
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else math.nan
+
+
+def _role(
+    layer: int,
+    own: Interval,
+    excess: Interval,
+    above: tuple[str, ...],
+    parts: pd.DataFrame,
+    domains: list[str],
+) -> LayerRole:
+    role, confidence, evidence = Role.OPEN, Confidence.NONE, []
+    if math.isfinite(own.value):
+        evidence.append(Evidence.of("share of its activation that is the domains' own", own, GRAM))
+        evidence.append(Evidence.of("own share less the mean layer's", excess, GRAM))
+    if excess.low > 0:
         role, confidence = Role.SPECIFIC, Confidence.ASSOCIATION
-    elif gaps and mean.high < LEAST_GAP:
+    elif excess.high < 0:
         role, confidence = Role.SHARED, Confidence.ASSOCIATION
     whole = _damages(parts[parts["kind"] == "layer"], domains) if len(parts) else {}
     if whole:
@@ -135,7 +152,8 @@ def _role(layer: int, gaps: dict[str, Interval], mean: Interval, parts: pd.DataF
     if breaking:
         role, confidence = Role.FRAGILE, Confidence.TESTED
         evidence += [one for one in breaking if one not in evidence]
-    return LayerRole(layer, role, tuple(own), confidence, tuple(evidence))
+    specific = above if excess.low > 0 else ()
+    return LayerRole(layer, role, specific, confidence, tuple(evidence))
 
 
 def _damages(parts: pd.DataFrame, domains: list[str]) -> dict[str, Interval]:

@@ -71,6 +71,8 @@ def _print_layers(stdout: Console, planned: Planned) -> None:
         first, last = layers[0].layer, layers[-1].layer
         domains = ", ".join(inert(name) for name in layers[0].domains) or "-"
         told = _evidence(layers[0].evidence[-1]) if layers[0].evidence else "-"
+        if len(layers) > 1 and layers[0].evidence:
+            told = f"layer {first}: {told}"
         table.add_row(str(first) if first == last else f"{first}-{last}", role, confidence, domains, told)
     stdout.print(table)
 

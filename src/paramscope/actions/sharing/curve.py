@@ -60,16 +60,13 @@ def compare_layers(profile: Profile, resampler: Resampler, checks: Checks | None
         )
     adapters = adapter_parameters(profile, rank)
     layers = range(profile.layers)
-    means = [resampler.means([layer], centred=False) for layer in layers]
-    own = np.stack([own_shares(within, across) for within, across in means], axis=1)
-    if not np.isfinite(own[0]).any():
+    own, excess = own_share_intervals(profile, resampler)
+    if not any(math.isfinite(share.value) for share in own):
         raise UsageError("the run compares no pairs of samples; profile it again without --pairs 0")
-    kept = own[:, np.isfinite(own[0])]
-    excess = own - kept.mean(1, keepdims=True)
     outputs = output_shares(profile)
     damage = _damage(checks)
     records = []
-    for layer, share, more in zip(layers, _intervals(own), _intervals(excess), strict=True):
+    for layer, share, more in zip(layers, own, excess, strict=True):
         raw, centred = (resampler.layers([layer], centred=kind) for kind in (False, True))
         hurt = damage.get(layer)
         records.append(
@@ -89,6 +86,23 @@ def compare_layers(profile: Profile, resampler: Resampler, checks: Checks | None
             )
         )
     return records
+
+
+def own_share_intervals(profile: Profile, resampler: Resampler) -> tuple[list[Interval], list[Interval]]:
+    """Own share of each layer, and how much that is above the mean layer's.
+
+    Args:
+        profile: the run.
+        resampler: of that run, with two domains or more.
+
+    Returns:
+        Both with their intervals, from the input to the output; NaN where nothing is active or no pairs were compared.
+    """
+    means = [resampler.means([layer], centred=False) for layer in range(profile.layers)]
+    own = np.stack([own_shares(within, across) for within, across in means], axis=1)
+    there = np.isfinite(own[0])
+    mean = own[:, there].mean(1, keepdims=True) if there.any() else np.full((len(own), 1), np.nan)
+    return _intervals(own), _intervals(own - mean)
 
 
 def own_shares(within: NDArray[np.float64], across: NDArray[np.float64]) -> NDArray[np.float64]:
