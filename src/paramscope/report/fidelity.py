@@ -182,8 +182,8 @@ def _table(result: Verification, bands: dict[str, list[int]]) -> Table:
     if result.fidelity_free:
         rows.append(("All layers, any token", _recorded(result.fidelity_free)))
     if result.fidelity_integrated:
-        dearer = f" ({result.integrated_cost:.0f} times as dear)" if result.integrated_cost else ""
-        rows.append((f"All layers, activation integrated{dearer}", _recorded(result.fidelity_integrated)))
+        dearer = f" ({result.integrated_cost:.0f} × as dear)" if result.integrated_cost else ""
+        rows.append((f"Integrated{dearer}", _recorded(result.fidelity_integrated)))
     for band, layers in bands.items():
         if band in records:
             rows.append((band_heading(band, layers), _recorded(records[band])))
