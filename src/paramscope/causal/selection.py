@@ -103,12 +103,14 @@ class _Largest:
         self._values = torch.empty(0)
         self._codes = torch.empty(0, dtype=torch.int64)
         self._least = -torch.inf
+        self._sorted = False
 
     def add(self, values: torch.Tensor, first: int) -> None:
         """Add values ``[n]`` whose codes count up from ``first``; minus infinity is never among the largest."""
         chosen = ((values >= self._least) & (values > -torch.inf)).nonzero()[:, 0]
         self._values = torch.cat([self._values, values[chosen]])
         self._codes = torch.cat([self._codes, chosen + first])
+        self._sorted = False
         if len(self._values) > 2 * self._count:
             self._prune()
 
@@ -128,9 +130,12 @@ class _Largest:
 
     def best(self) -> torch.Tensor:
         """The codes, the largest value's first; equal values by their lot."""
-        self._prune()
-        places = _lot(self._codes).sort(descending=True).indices
-        return self._codes[places[self._values[places].sort(descending=True, stable=True).indices]]
+        if not self._sorted:
+            self._prune()
+            places = _lot(self._codes).sort(descending=True).indices
+            places = places[self._values[places].sort(descending=True, stable=True).indices]
+            self._values, self._codes, self._sorted = self._values[places], self._codes[places], True
+        return self._codes
 
 
 def _lot(codes: torch.Tensor) -> torch.Tensor:

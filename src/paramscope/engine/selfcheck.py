@@ -17,7 +17,7 @@ from paramscope.engine.forward import layer_major_pass
 from paramscope.engine.kernels.plain import gradient_tile
 from paramscope.engine.objectives import Objective, Reading
 from paramscope.errors import CheckError
-from paramscope.models.blocks import Block
+from paramscope.models.blocks import Block, shared_weight
 from paramscope.models.running import evaluation_mode
 from paramscope.models.streaming import StreamedWeights
 from paramscope.models.weights import LinearWeight
@@ -91,16 +91,13 @@ def _refuse_shared_weights(blocks: Sequence[Block]) -> None:
     Raises:
         CheckError: there is one; names both modules.
     """
-    places: dict[int, str] = {}
-    for block in blocks:
-        for weight in block.weights:
-            name = f"{block.name}.{weight.name}"
-            first = places.setdefault(id(weight.parameter), name)
-            if first != name:
-                raise CheckError(
-                    f"self-check failed: {name} and {first} are one shared weight, so this model cannot be measured "
-                    "layer by layer; nothing was written"
-                )
+    shared = shared_weight(blocks)
+    if shared:
+        first, name = shared
+        raise CheckError(
+            f"self-check failed: {name} and {first} are one shared weight, so this model cannot be measured "
+            "layer by layer; nothing was written"
+        )
 
 
 def _engine_captures(

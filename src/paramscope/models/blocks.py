@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -220,3 +221,15 @@ def unmeasured_weights(blocks: list[Block]) -> list[str]:
             if parameter.dim() > 1 and id(parameter) not in linear
         ]
     return names
+
+
+def shared_weight(blocks: Sequence[Block]) -> tuple[str, str] | None:
+    """Two names of one weight, if the blocks have such a weight: the first of its names, and the next one."""
+    places: dict[int, str] = {}
+    for block in blocks:
+        for weight in block.weights:
+            name = f"{block.name}.{weight.name}"
+            first = places.setdefault(id(weight.parameter), name)
+            if first != name:
+                return first, name
+    return None

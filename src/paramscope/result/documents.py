@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from paramscope.errors import UsageError
-from paramscope.result.manifest import first_fault
+from paramscope.result.manifest import Record, first_fault
 from paramscope.result.store import write_atomically
 from paramscope.result.verification import run_digest
 from paramscope.wording import one_line
-
-
-class Record(BaseModel):
-    """A part of a document; what is not known is refused."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
 
 class RunDocument(Record):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from paramscope.result.manifest import Record
 
 SCHEMA = 1
 
 
-class _Record(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-
-class EvaluatedModel(_Record):
+class EvaluatedModel(Record):
     """The model that the numbers are of; ``files`` as in ``manifest.ModelRecord``."""
 
     name: str
@@ -26,14 +24,14 @@ class EvaluatedModel(_Record):
     weights: str = Field(description="resident or streamed")
 
 
-class EvaluatedRun(_Record):
+class EvaluatedRun(Record):
     """The run whose held-out samples were read."""
 
     place: str | None = Field(description="null where a profile in memory was given")
     manifest_sha256: str
 
 
-class PerplexityRecord(_Record):
+class PerplexityRecord(Record):
     """See ``evaluation.perplexity.Perplexity``; null where there is no number."""
 
     source: str
@@ -49,7 +47,7 @@ class PerplexityRecord(_Record):
     token_ids_sha256: str
 
 
-class DomainLossRecord(_Record):
+class DomainLossRecord(Record):
     """See ``evaluation.perplexity.DomainLoss``."""
 
     domain: str
@@ -60,7 +58,7 @@ class DomainLossRecord(_Record):
     tokens: int
 
 
-class ChoiceRecord(_Record):
+class ChoiceRecord(Record):
     """See ``evaluation.choice.ChoiceResult`` and ``evaluation.tasks.ChoiceTask``."""
 
     task: str
@@ -80,7 +78,7 @@ class ChoiceRecord(_Record):
     examples: str
 
 
-class HarnessRecord(_Record):
+class HarnessRecord(Record):
     """See ``evaluation.harness.HarnessMetric``."""
 
     task: str
@@ -94,7 +92,7 @@ class HarnessRecord(_Record):
     version: str
 
 
-class Evaluation(_Record):
+class Evaluation(Record):
     """The whole document."""
 
     schema_version: int = SCHEMA

@@ -14,11 +14,13 @@ SCHEMA = 1
 """Version of the run folder. It grows when a reader of the former version would misread a new folder."""
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """A part of a document; what is not known is refused."""
+
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
 
-class ModelRecord(_Record):
+class ModelRecord(Record):
     """The model that was profiled.
 
     ``place`` is where it was read from, and told nowhere else; None in memory. ``files`` maps file names to their
@@ -35,7 +37,7 @@ class ModelRecord(_Record):
     parameters: dict[str, int]
 
 
-class DomainRecord(_Record):
+class DomainRecord(Record):
     """One domain's samples and what was left out on the way to them."""
 
     name: str
@@ -53,7 +55,7 @@ class DomainRecord(_Record):
     sha256: list[str] = Field(description="of each sample's token ids, in the order of samples.parquet")
 
 
-class SelfCheck(_Record):
+class SelfCheck(Record):
     """One sample against plain autograd, before the run."""
 
     largest_relative_error: float
@@ -63,7 +65,7 @@ class SelfCheck(_Record):
     seconds: float
 
 
-class EngineRecord(_Record):
+class EngineRecord(Record):
     """Where and how it was computed; none of it changes the numbers beyond rounding."""
 
     device: str
@@ -81,7 +83,7 @@ class EngineRecord(_Record):
     peak_memory_bytes: int
 
 
-class Thresholds(_Record):
+class Thresholds(Record):
     """``default`` is what a picture uses; weights above each of ``exact`` were counted during the run."""
 
     default: float
@@ -89,7 +91,7 @@ class Thresholds(_Record):
     exact: list[float]
 
 
-class Manifest(_Record):
+class Manifest(Record):
     """The content of ``run.json``."""
 
     schema_: int = Field(alias="schema", default=SCHEMA)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from paramscope.errors import UsageError
-from paramscope.result.manifest import first_fault
+from paramscope.result.manifest import Record, first_fault
 from paramscope.wording import one_line
 
 SCHEMA = 1
@@ -21,11 +21,7 @@ STATEMENT = (
 """Said wherever a sparsity is."""
 
 
-class _Record(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-
-class PrunedModule(_Record):
+class PrunedModule(Record):
     """A module's zeros, counted in what was written; ``unreached`` experts got no calibration token."""
 
     layer: int
@@ -42,17 +38,17 @@ class PrunedModule(_Record):
         return self.zeros / self.weights
 
 
-class AllocationRecord(_Record):
+class AllocationRecord(Record):
     """How sparsity was spread over the layers: the rule, its constants, what it read of each layer, and its wish."""
 
     rule: str
-    constants: dict[str, float | str] = {}
+    constants: dict[str, float | str] = Field(default_factory=dict)
     basis: list[float] | None = Field(default=None, description="what the rule read of each layer, such as densities")
     wanted: list[float] = Field(description="sparsity of each layer after bounds, before whole numbers")
     run_sha256: str | None = None
 
 
-class CalibrationRecord(_Record):
+class CalibrationRecord(Record):
     """The texts that scores were taken on; ``sha256`` of each sample's token ids."""
 
     name: str
@@ -63,7 +59,7 @@ class CalibrationRecord(_Record):
     sha256: list[str]
 
 
-class SourceModel(_Record):
+class SourceModel(Record):
     """The model that was pruned; ``files`` by name with their SHA-256."""
 
     name: str
@@ -74,7 +70,7 @@ class SourceModel(_Record):
     files: dict[str, str]
 
 
-class Pruned(_Record):
+class Pruned(Record):
     """The content of ``prune.json``."""
 
     schema_version: int = SCHEMA
@@ -95,7 +91,7 @@ class Pruned(_Record):
     device: str
     weights: str
     layers_resumed: int = 0
-    output_files: dict[str, str] = {}
+    output_files: dict[str, str] = Field(default_factory=dict)
     timings: dict[str, float]
     versions: dict[str, str]
     warnings: list[str]

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import Field
 
-from paramscope.result.documents import Record, RunDocument, read_document, write_document
+from paramscope.result.documents import RunDocument, read_document, write_document
+from paramscope.result.manifest import Record
 from paramscope.result.verification import IntervalRecord, run_digest
 
 SCHEMA = 1

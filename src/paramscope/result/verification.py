@@ -6,14 +6,14 @@ import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 import pyarrow
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from paramscope.errors import UsageError
-from paramscope.result.manifest import first_fault
+from paramscope.result.manifest import Record, first_fault
 from paramscope.result.place import MANIFEST
 from paramscope.wording import one_line
 
@@ -23,11 +23,7 @@ TABLES = ("weights", "sets", "parts")
 """Kept as ``verify-NAME.parquet``."""
 
 
-class _Record(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-
-class IntervalRecord(_Record):
+class IntervalRecord(Record):
     """A number with its 95 % interval; null where there is none."""
 
     value: float | None
@@ -35,7 +31,7 @@ class IntervalRecord(_Record):
     high: float | None
 
 
-class VerdictRecord(_Record):
+class VerdictRecord(Record):
     """See ``causal.verdicts.Verdict``."""
 
     claim: str
@@ -52,7 +48,7 @@ class VerdictRecord(_Record):
     p_value: float | None
 
 
-class FidelityRecord(_Record):
+class FidelityRecord(Record):
     """See ``causal.verdicts.Fidelity``; ``where`` is a layer, a band of them, or null for all together."""
 
     where: int | str | None
@@ -74,7 +70,7 @@ class PartCorrelationRecord(IntervalRecord):
     domain: str | None
 
 
-class MatrixRecord(_Record):
+class MatrixRecord(Record):
     """Mean damage in nats per token: rows by the domain that the set was chosen for, columns by that of the texts."""
 
     band: str
@@ -83,7 +79,7 @@ class MatrixRecord(_Record):
     damage: list[list[float | None]]
 
 
-class BreakingRecord(_Record):
+class BreakingRecord(Record):
     """Something whose removal alone breaks the model, see ``causal.verdicts.breaking``."""
 
     what: str
@@ -93,7 +89,7 @@ class BreakingRecord(_Record):
     broken: int
 
 
-class Verification(_Record):
+class Verification(Record):
     """The content of ``verify.json``."""
 
     schema_version: int = SCHEMA

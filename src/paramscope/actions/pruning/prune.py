@@ -24,7 +24,7 @@ from paramscope.engine.layout import TOKENS_PER_BATCH
 from paramscope.engine.objectives import OBJECTIVES, Reading
 from paramscope.engine.schedule import LayerMajor
 from paramscope.errors import UsageError
-from paramscope.models.blocks import Block, Structure
+from paramscope.models.blocks import Block, Structure, shared_weight
 from paramscope.models.open import OpenModel
 from paramscope.models.running import evaluation_mode
 
@@ -86,15 +86,10 @@ def refuse_shared(blocks: Sequence[Block]) -> None:
     Raises:
         UsageError: names the weight.
     """
-    owners: dict[int, str] = {}
-    for block in blocks:
-        for weight in block.weights:
-            name = f"{block.name}.{weight.name}"
-            before = owners.setdefault(id(weight.parameter), name)
-            if before != name:
-                raise UsageError(
-                    f"{name} is the same weight as {before}; a model whose blocks share weights is not pruned"
-                )
+    shared = shared_weight(blocks)
+    if shared:
+        before, name = shared
+        raise UsageError(f"{name} is the same weight as {before}; a model whose blocks share weights is not pruned")
 
 
 def refuse_rescaling(model: nn.Module, blocks: Sequence[Block]) -> None:
