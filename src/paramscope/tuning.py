@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from paramscope.actions.pilots.lora import require_peft
 from paramscope.actions.tuning.exports import check_folder, write_exports
 from paramscope.actions.tuning.layers import DEFAULT_RULE, check_domain
-from paramscope.actions.tuning.lora import require_peft
 from paramscope.actions.tuning.planner import Planner
 from paramscope.actions.tuning.request import DEFAULT_TRAINABLE, Request
 from paramscope.errors import UsageError

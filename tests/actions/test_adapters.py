@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import paramscope
 from paramscope import UsageError
+from paramscope.actions.pilots.lora import adapters_of, inject, lora_config, on_meta
 from paramscope.actions.tuning.adapters import (
     MOST_UNEQUAL,
     LinearModule,
@@ -21,7 +22,6 @@ from paramscope.actions.tuning.adapters import (
     share_out,
 )
 from paramscope.actions.tuning.layers import Choice
-from paramscope.actions.tuning.lora import adapters_of, inject, lora_config, on_meta
 from tests.engine.architectures import random_ids, tiny_model
 
 

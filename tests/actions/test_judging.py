@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from paramscope.actions.tuning.judging import Comparison, compare, effect, overall
+from paramscope.actions.pilots.judging import Comparison, compare, effect, overall
 from paramscope.measures.ranks import Interval, mean_interval
 
 TEXTS = 12

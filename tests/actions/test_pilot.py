@@ -16,9 +16,9 @@ from transformers import AutoModelForCausalLM
 
 import paramscope
 from paramscope import UsageError
-from paramscope.actions.tuning.material import held_out_texts
-from paramscope.actions.tuning.training import text_losses
-from paramscope.actions.tuning.trials import Trials
+from paramscope.actions.pilots.material import held_out_texts
+from paramscope.actions.pilots.training import text_losses
+from paramscope.actions.pilots.trials import Trials
 from paramscope.causal.texts import held_out_samples, profiled_samples
 from paramscope.result.profile import Profile
 from paramscope.result.tuned import TrialRecord, TunedDomain, read_tuning
@@ -293,7 +293,7 @@ def test_a_rank_gives_every_module_that_rank(made: Path, tiny_model: Path) -> No
 
 
 def test_without_peft_the_extra_is_named(made: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paramscope.actions.tuning.lora.find_spec", lambda _: None)
+    monkeypatch.setattr("paramscope.actions.pilots.lora.find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"tuning needs the package peft; pip install 'paramscope\[tune\]'"):
         paramscope.tune(tiny_model, made, "a")
 

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 
 import paramscope
 from paramscope import RunError, UsageError
-from paramscope.actions.tuning.material import (
+from paramscope.actions.pilots.material import (
     Pool,
     check_apart,
     cut_pool,

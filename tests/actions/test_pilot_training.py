@@ -12,11 +12,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from paramscope.actions.tuning.lora import adapters_of
+from paramscope.actions.pilots.lora import adapters_of
+from paramscope.actions.pilots.sizes import BATCH, Speed, fitting_sizes, fixed_sizes
+from paramscope.actions.pilots.training import adapted, text_losses, train
 from paramscope.actions.tuning.pilot import ordered
 from paramscope.actions.tuning.signals import explained_variance, gradient_norms, signal_to_noise, weight_signal
-from paramscope.actions.tuning.sizes import BATCH, Speed, fitting_sizes, fixed_sizes
-from paramscope.actions.tuning.training import adapted, text_losses, train
 from paramscope.models.blocks import find_blocks
 from tests.actions.tuned_runs import lean
 from tests.engine.architectures import random_ids, tiny_model
@@ -54,7 +54,7 @@ def test_losses_are_those_of_each_text_alone(name: str, batch: int) -> None:
 
 def reference_training(model: Any, ranks: dict[str, int], texts: list[list[int]], rate: float, seed: int) -> Any:
     """AdamW step by step over a copy with PEFT's adapters, without the trainer."""
-    from paramscope.actions.tuning.lora import inject, lora_config
+    from paramscope.actions.pilots.lora import inject, lora_config
 
     other = copy.deepcopy(model)
     torch.manual_seed(seed)

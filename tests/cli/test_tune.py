@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from paramscope.actions.tuning.trials import Trials
+from paramscope.actions.pilots.trials import Trials
 from paramscope.result.tuned import Tuning
 from tests.actions.tuned_runs import TRAINABLE, lean, make_run, write_texts
 from tests.cli.conftest import Call

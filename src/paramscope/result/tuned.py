@@ -54,7 +54,7 @@ class TrialRecord(Record):
 
 
 class SizesRecord(Record):
-    """How much was trained and measured, the same for all plans; see ``actions.tuning.sizes``."""
+    """How much was trained and measured, the same for all plans; see ``actions.pilots.sizes``."""
 
     tokens: int
     batch: int

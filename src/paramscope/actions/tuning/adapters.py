@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from paramscope.actions.pilots.lora import SCALE, refused_by_peft
 from paramscope.actions.tuning.layers import Choice, told_layers
-from paramscope.actions.tuning.lora import SCALE, refused_by_peft
 from paramscope.errors import UsageError
 from paramscope.models.blocks import find_blocks
 from paramscope.result.profile import Profile

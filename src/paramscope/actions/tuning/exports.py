@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 from torch import nn
 
+from paramscope.actions.pilots.lora import adapters_of, inject, lora_config, on_meta
 from paramscope.actions.tuning.adapters import AdapterPlan
-from paramscope.actions.tuning.lora import adapters_of, inject, lora_config, on_meta
 from paramscope.errors import RunError, UsageError
 from paramscope.result.place import making
 from paramscope.result.store import write_atomically

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import time
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
+from paramscope.actions.pilots.judging import (
+    Array,
+    compare,
+    comparison_record,
+    effect,
+    interval_record,
+    overall,
+    stacked,
+)
+from paramscope.actions.pilots.material import Material, ordered
+from paramscope.actions.pilots.sizes import Sizes
+from paramscope.actions.pilots.training import PeakMemory, Tokens, adapted, text_losses, train
+from paramscope.actions.pilots.trials import Trials, search_rate
 from paramscope.actions.tuning.adapters import AdapterPlan, Modules, check_equal, plan_adapters
-from paramscope.actions.tuning.judging import Comparison, compare, effect, overall
 from paramscope.actions.tuning.layers import choose_layers, told_layers
-from paramscope.actions.tuning.material import Material
-from paramscope.actions.tuning.sizes import BATCH, Sizes, Speed
-from paramscope.actions.tuning.training import PeakMemory, Tokens, adapted, text_losses, train
-from paramscope.actions.tuning.trials import Trials
-from paramscope.measures.ranks import Interval
 from paramscope.result.profile import Profile
 from paramscope.result.tuned import (
     ComparisonRecord,
     EffectRecord,
-    IntervalRecord,
     TrialRecord,
 )
 from paramscope.result.verification import plain
 
-Array = NDArray[np.float64]
 Progress = Callable[[str, int, int], object]
 """Told of a stage, steps more that are done in it, and steps that it has."""
 
@@ -38,9 +40,6 @@ PLAN = "plan"
 
 CONTROLS = ("uniform", "last", "random")
 FULL_CONTROLS = ("uniform", "first", "middle", "last", "random", "gradient", "signal-to-noise", "explained-variance")
-
-_TIMED_STEPS = 3
-"""The first is not counted: it also makes what stays."""
 
 
 @dataclass(frozen=True)
@@ -105,29 +104,6 @@ def make_contenders(
     return contenders, same
 
 
-def measure_speed(model: nn.Module, plan: AdapterPlan, texts: Sequence[Tokens]) -> Speed:
-    """Time the first steps of a training, and a test.
-
-    Args:
-        model: a causal language model; it comes back unchanged.
-        plan: to train; that with the most layers is the slowest.
-        texts: a batch or more.
-
-    Returns:
-        The speed.
-    """
-    repeated = [texts[i % len(texts)] for i in range(_TIMED_STEPS * BATCH)]
-    ends: list[float] = []
-    with adapted(model, plan.ranks, seed=0):
-        train(model, repeated, batch=BATCH, rate=1e-6, seed=0, progress=lambda _: ends.append(time.perf_counter()))
-        started = time.perf_counter()
-        text_losses(model, repeated[-BATCH:], batch=BATCH)
-        testing = time.perf_counter() - started
-    batches = [repeated[start : start + BATCH] for start in range(0, len(repeated), BATCH)]
-    padded = [BATCH * max(map(len, batch)) for batch in batches]
-    return Speed((ends[-1] - ends[0]) / sum(padded[1:]), testing / padded[-1])
-
-
 @dataclass(frozen=True)
 class Pilot:
     """All that the trials need.
@@ -160,20 +136,15 @@ class Pilot:
         return {name: text_losses(self.model, texts, batch=batch) for name, texts in self.tests.items()}
 
     def run(self) -> dict[str, list[TrialRecord]]:
-        """Try every plan with every rate and the first seed, then with the other seeds at the rate that did best.
-
-        What did best is told by the validation texts, never by a test.
+        """Try every plan.
 
         Returns:
-            By contender, its trials at the chosen rate, one a seed. All trials are in ``trials``.
+            By contender, its trials at the rate that did best, one a seed. All trials are in ``trials``.
         """
-        chosen = {}
-        for contender in self.contenders:
-            tried = [self._trial(contender, 0, rate) for rate in self.sizes.rates]
-            best = min(tried, key=lambda trial: math.inf if trial.validation is None else trial.validation)
-            others = [self._trial(contender, turn, best.rate) for turn in range(1, self.sizes.seeds)]
-            chosen[contender.name] = [best, *others]
-        return chosen
+        return {
+            contender.name: search_rate(self.sizes, functools.partial(self._trial, contender))
+            for contender in self.contenders
+        }
 
     def _trial(self, contender: Contender, turn: int, rate: float) -> TrialRecord:
         """One training, or what there is of it."""
@@ -213,24 +184,6 @@ class Pilot:
         return trial
 
 
-def ordered(texts: Sequence[Tokens], count: int, seed: int) -> list[Tokens]:
-    """Texts in the order of training: gone over again and again, each time in an order of its own.
-
-    Args:
-        texts: to train on.
-        count: how many are wanted.
-        seed: of the orders; the same for every plan.
-
-    Returns:
-        ``count`` texts.
-    """
-    rng = np.random.default_rng(seed)
-    places: list[int] = []
-    while len(places) < count:
-        places += rng.permutation(len(texts)).tolist()
-    return [texts[place] for place in places[:count]]
-
-
 def judge_pilot(
     pilot: Pilot, before: Mapping[str, Array], chosen: Mapping[str, Sequence[TrialRecord]]
 ) -> tuple[list[EffectRecord], list[ComparisonRecord], str]:
@@ -244,15 +197,15 @@ def judge_pilot(
     Returns:
         What each plan changed, the plan against each control, and all in a few sentences.
     """
-    losses = {name: _stacked(trials) for name, trials in chosen.items()}
+    losses = {name: stacked(trials) for name, trials in chosen.items()}
     effects = [
         EffectRecord(
             plan=name,
             rate=trials[0].rate,
-            at_edge=len(pilot.sizes.rates) > 2 and trials[0].rate in (min(pilot.sizes.rates), max(pilot.sizes.rates)),
-            domain=_interval(effect(before[pilot.domain], losses[name][pilot.domain], seed=pilot.seed)),
+            at_edge=pilot.sizes.at_edge(trials[0].rate),
+            domain=interval_record(effect(before[pilot.domain], losses[name][pilot.domain], seed=pilot.seed)),
             others={
-                other: _interval(effect(before[other], losses[name][other], seed=pilot.seed))
+                other: interval_record(effect(before[other], losses[name][other], seed=pilot.seed))
                 for other in before
                 if other != pilot.domain
             },
@@ -267,29 +220,4 @@ def judge_pilot(
     plan = pilot.contenders[0].plans[0]
     told = f"Training layers {told_layers(plan.choice.layers)} ({plan.choice.rule})"
     change = effect(before[pilot.domain], losses[PLAN][pilot.domain], seed=pilot.seed)
-    return effects, [_comparison(each) for each in found], overall(pilot.domain, told, change, found)
-
-
-def _stacked(trials: Sequence[TrialRecord]) -> dict[str, Array]:
-    """``[seeds, texts]`` losses by domain; infinite where a training diverged."""
-    return {
-        name: np.array([[math.inf if v is None else v for v in trial.losses[name]] for trial in trials])
-        for name in trials[0].losses
-    }
-
-
-def _interval(found: Interval) -> IntervalRecord:
-    return IntervalRecord(**plain(dataclasses.asdict(found)))
-
-
-def _comparison(found: Comparison) -> ComparisonRecord:
-    return ComparisonRecord(
-        control=found.control,
-        status=found.status,
-        text=found.text,
-        count=found.count,
-        needed=found.needed,
-        by_seed=plain(list(found.by_seed)),
-        forgetting=None if found.forgetting is None else _interval(found.forgetting),
-        **plain(dataclasses.asdict(found.found)),
-    )
+    return effects, [comparison_record(each) for each in found], overall(pilot.domain, told, change, found)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from paramscope.actions.tuning.training import Tokens, kept, padded, token_losses
+from paramscope.actions.pilots.training import Tokens, kept, padded, token_losses
 from paramscope.models.blocks import Block, find_blocks
 from paramscope.models.running import evaluation_mode
 from paramscope.models.weights import LinearWeight

@@ -7,11 +7,14 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
 
+from paramscope.actions.pilots.material import Pool, cut_pool, draw_pool, held_out_texts, training_spec
+from paramscope.actions.pilots.sizes import BATCH, Sizes, fitting_sizes, fixed_sizes, read_sizes
+from paramscope.actions.pilots.speed import measure_speed
+from paramscope.actions.pilots.training import Tokens
+from paramscope.actions.pilots.trials import Trials
 from paramscope.actions.tuning.adapters import AdapterPlan
 from paramscope.actions.tuning.layers import MEASURED_RULES, usual_count
-from paramscope.actions.tuning.material import Pool, cut_pool, draw_pool, held_out_texts, training_spec
 from paramscope.actions.tuning.pilot import (
     CONTROLS,
     FULL_CONTROLS,
@@ -19,15 +22,11 @@ from paramscope.actions.tuning.pilot import (
     Progress,
     judge_pilot,
     make_contenders,
-    measure_speed,
 )
 from paramscope.actions.tuning.planner import Planner, plan_record
 from paramscope.actions.tuning.signals import layer_scores
-from paramscope.actions.tuning.sizes import BATCH, Sizes, fitting_sizes, fixed_sizes
-from paramscope.actions.tuning.training import Tokens
-from paramscope.actions.tuning.trials import Trials
 from paramscope.errors import UsageError
-from paramscope.result.tuned import PilotRecord, SizesRecord, TextsRecord, TunedDomain, keep_tuned
+from paramscope.result.tuned import UNFINISHED, PilotRecord, SizesRecord, TextsRecord, TunedDomain, keep_tuned
 from paramscope.result.verification import plain, run_digest
 
 _POOL = 2048
@@ -71,7 +70,8 @@ def run_pilot(planner: Planner, *, resume: bool, overwrite: bool, progress: Prog
         **request.pilot_arguments(),
     }
     number = profile.domains.index(planner.domain)
-    trials = Trials(folder, number, identity, resume=resume, overwrite=overwrite)
+    place = folder / UNFINISHED / str(number) if folder else None
+    trials = Trials(place, identity, resume=resume, overwrite=overwrite)
     with contextlib.closing(trials):
         document = _pilot(planner, pool, trials, progress)
         if folder is not None:
@@ -107,7 +107,7 @@ def _pilot(planner: Planner, pool: Pool, trials: Trials, progress: Progress) -> 
     widest = max((each for one in contenders for each in one.plans), key=lambda each: len(each.choice.layers))
     if trials.sizes is None:
         trials.keep_sizes(dataclasses.asdict(_sizes(planner, pool, held_out, widest, len(contenders))))
-    sizes = _read_sizes(trials.sizes)
+    sizes = read_sizes(trials.sizes)
     material = cut_pool(profile, pool, tokens=sizes.tokens, training=sizes.training, validation=sizes.validation)
     tests = {name: [ids[: sizes.tokens] for ids in texts[: sizes.test]] for name, texts in held_out.items()}
     pilot = Pilot(model, planner.domain, contenders, material, tests, sizes, request.seed, trials, progress)
@@ -152,7 +152,7 @@ def _sizes(
         longest = max(*trained, *(length for lengths in tested for length in lengths))
         return fixed_sizes(longest=longest, seeds=request.seeds, steps=request.steps, full=request.full)
     timed = cut_pool(planner.profile, pool, tokens=_SCORED_TOKENS // 2, training=3 * BATCH, validation=BATCH)
-    speed = measure_speed(planner.model, widest, timed.training)
+    speed = measure_speed(planner.model, widest.ranks, timed.training)
     return fitting_sizes(
         speed,
         budget=max(budget - (time.perf_counter() - planner.started), budget / 4),
@@ -162,8 +162,3 @@ def _sizes(
         seeds=request.seeds,
         full=request.full,
     )
-
-
-def _read_sizes(kept: dict[str, Any] | None) -> Sizes:
-    assert kept is not None
-    return Sizes(**kept | {"rates": tuple(kept["rates"])})

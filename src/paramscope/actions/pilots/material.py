@@ -183,6 +183,24 @@ def cut_pool(profile: Profile, pool: Pool, *, tokens: int, training: int, valida
     )
 
 
+def ordered(texts: Sequence[tuple[int, ...]], count: int, seed: int) -> list[tuple[int, ...]]:
+    """Texts in the order of training: gone over again and again, each time in an order of its own.
+
+    Args:
+        texts: to train on.
+        count: how many are wanted.
+        seed: of the orders; the same for every plan.
+
+    Returns:
+        ``count`` texts.
+    """
+    rng = np.random.default_rng(seed)
+    places: list[int] = []
+    while len(places) < count:
+        places += rng.permutation(len(texts)).tolist()
+    return [texts[place] for place in places[:count]]
+
+
 def check_apart(profile: Profile, samples: Sequence[Sample], tokens: int) -> None:
     """Make sure that nothing is trained on that is tested.
 

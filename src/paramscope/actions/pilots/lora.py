@@ -18,6 +18,7 @@ from paramscope.errors import UsageError
 
 if TYPE_CHECKING:
     from peft import LoraConfig
+    from peft.tuners.lora import LoraLayer
 
 SCALE = 2
 """alpha over rank, the same in every module, so that a learning rate means the same in all of them."""
@@ -75,12 +76,13 @@ def lora_config(ranks: Mapping[str, int], model: nn.Module) -> LoraConfig:
     )
 
 
-def inject(model: nn.Module, config: LoraConfig, *, meta: bool = False) -> None:
+def inject(model: nn.Module, config: LoraConfig, *, name: str = ADAPTER, meta: bool = False) -> None:
     """Put adapters into a model, in place.
 
     Args:
-        model: that gets them.
+        model: that gets them; it may have others.
         config: says where; PEFT may change it.
+        name: of the adapters, for those who have several in a module.
         meta: whether they take no memory.
     """
     from peft import inject_adapter_in_model
@@ -88,21 +90,27 @@ def inject(model: nn.Module, config: LoraConfig, *, meta: bool = False) -> None:
     with warnings.catch_warnings():
         # A model may hold linear maps both ways round; PEFT sets the flag for each of them, and warns.
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to")
-        inject_adapter_in_model(config, model, adapter_name=ADAPTER, low_cpu_mem_usage=meta)
+        warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")  # of other adapters
+        inject_adapter_in_model(config, model, adapter_name=name, low_cpu_mem_usage=meta)
+
+
+def lora_layers(model: nn.Module) -> dict[str, LoraLayer]:
+    """The modules of a model that have adapters, by full name."""
+    from peft.tuners.lora import LoraLayer
+
+    return {name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)}
 
 
 def adapters_of(model: nn.Module) -> dict[str, tuple[int, int, int]]:
-    """The adapters in a model: rank, alpha and trainable parameters by the full name of the module."""
-    from peft.tuners.lora import LoraLayer
-
+    """The only adapters in a model: rank, alpha and trainable parameters by the full name of the module."""
     return {
         name: (
             int(module.r[ADAPTER]),
             int(module.lora_alpha[ADAPTER]),
             sum(parameter.numel() for parameter in cast(nn.Module, module).parameters() if parameter.requires_grad),
         )
-        for name, module in model.named_modules()
-        if isinstance(module, LoraLayer) and ADAPTER in module.r
+        for name, module in lora_layers(model).items()
+        if ADAPTER in module.r
     }
 
 

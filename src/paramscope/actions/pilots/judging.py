@@ -1,7 +1,8 @@
-"""What a pilot showed: the plan's held-out losses against each control's, and a verdict. Needs no torch."""
+"""What a pilot showed: held-out losses of one way against another's, and a verdict. Needs no torch."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from paramscope.causal.verdicts.verdict import LEAST_COUNT, MOST_NEEDED
 from paramscope.measures.ranks import Interval, mean_interval
+from paramscope.result.tuned import ComparisonRecord, TrialRecord
+from paramscope.result.verification import IntervalRecord, plain
 
 Array = NDArray[np.float64]
 Status = Literal["better", "equal", "worse", "no difference shown", "undecided"]
@@ -182,3 +185,30 @@ def _sentence(control: str, status: Status, found: Interval, count: int, needed:
         more = f"; about {needed:,} texts would do" if needed else ""
         return f"{told}: no difference shown{more}"
     return f"{told}: {status}"
+
+
+def stacked(trials: Sequence[TrialRecord]) -> dict[str, Array]:
+    """``[seeds, texts]`` losses by domain; infinite where a training diverged."""
+    return {
+        name: np.array([[math.inf if v is None else v for v in trial.losses[name]] for trial in trials])
+        for name in trials[0].losses
+    }
+
+
+def interval_record(found: Interval) -> IntervalRecord:
+    """An interval as it is written."""
+    return IntervalRecord(**plain(dataclasses.asdict(found)))
+
+
+def comparison_record(found: Comparison) -> ComparisonRecord:
+    """A comparison as it is written."""
+    return ComparisonRecord(
+        control=found.control,
+        status=found.status,
+        text=found.text,
+        count=found.count,
+        needed=found.needed,
+        by_seed=plain(list(found.by_seed)),
+        forgetting=None if found.forgetting is None else interval_record(found.forgetting),
+        **plain(dataclasses.asdict(found.found)),
+    )

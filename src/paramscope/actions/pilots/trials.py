@@ -5,33 +5,33 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 from pydantic import ValidationError
 
+from paramscope.actions.pilots.sizes import Sizes
 from paramscope.errors import UsageError
 from paramscope.result.place import check_same, resolved
 from paramscope.result.store import write_atomically
-from paramscope.result.tuned import UNFINISHED, TrialRecord
+from paramscope.result.tuned import TrialRecord
 
 Key = tuple[str, int, float]
 """Plan, seed and learning rate of a trial."""
 
 
 class Trials:
-    """The trials of one domain's pilot: a JSON line each, in ``RUN/tune.unfinished/N`` for the run's domain N."""
+    """The trials of one pilot: a JSON line each, in a folder of its own until the pilot's result is written."""
 
-    def __init__(
-        self, run: Path | None, number: int, identity: dict[str, Any], *, resume: bool, overwrite: bool
-    ) -> None:
+    def __init__(self, folder: Path | None, identity: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
         """Open the folder.
 
         Args:
-            run: the run's folder; None keeps nothing.
-            number: of the domain in the run.
+            folder: of this pilot alone, within the run's; None keeps nothing.
             identity: all that the trials depend on; must be JSON.
             resume: go on with trials that are there.
             overwrite: begin anew whatever is there.
@@ -44,9 +44,9 @@ class Trials:
         self._sizes: dict[str, Any] | None = None
         self._folder: Path | None = None
         self._lock: IO[str] | None = None
-        if run is None:
+        if folder is None:
             return
-        self._folder = resolved(run) / UNFINISHED / str(number)
+        self._folder = resolved(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = (self._folder / "lock").open("w")
         try:
@@ -54,7 +54,7 @@ class Trials:
             self._begin(self._folder, identity, resume=resume, overwrite=overwrite)
         except BlockingIOError as error:
             self._lock.close()
-            raise UsageError(f"another paramscope tunes {run} at the moment; wait for it") from error
+            raise UsageError(f"another paramscope is at {folder} at the moment; wait for it") from error
         except BaseException:
             self._lock.close()
             raise
@@ -131,5 +131,22 @@ class Trials:
 
     @staticmethod
     def _remove_empty_parent(folder: Path) -> None:
-        with contextlib.suppress(OSError):  # another domain's trials are there
+        with contextlib.suppress(OSError):  # the run, or other pilots' trials, are there
             folder.parent.rmdir()
+
+
+def search_rate(sizes: Sizes, trial: Callable[[int, float], TrialRecord]) -> list[TrialRecord]:
+    """Train with every rate and the first seed, then with the other seeds at the rate that did best.
+
+    What did best is told by the validation texts, never by a test.
+
+    Args:
+        sizes: that tell the rates and the number of seeds.
+        trial: makes the trial of a seed's number and a rate.
+
+    Returns:
+        The trials at the rate that did best, one a seed.
+    """
+    tried = [trial(0, rate) for rate in sizes.rates]
+    best = min(tried, key=lambda each: math.inf if each.validation is None else each.validation)
+    return [best, *(trial(turn, best.rate) for turn in range(1, sizes.seeds))]

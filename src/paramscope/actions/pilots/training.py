@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from paramscope.actions.tuning.lora import adapters_of, inject, lora_config
+from paramscope.actions.pilots.lora import adapters_of, inject, lora_config
 from paramscope.errors import RunError
 from paramscope.models.running import evaluation_mode
 
@@ -79,19 +79,33 @@ def adapted(model: nn.Module, ranks: Mapping[str, int], seed: int) -> Iterator[N
     Raises:
         RunError: PEFT adapts other modules, or with other ranks.
     """
-    with kept(model), _seeded(seed, next(model.parameters()).device):
+    with kept(model), seeded(seed, next(model.parameters()).device):
         inject(model, lora_config(ranks, model))
-        found = {name: rank for name, (rank, _, _) in adapters_of(model).items()}
-        if found != dict(ranks):
-            raise RunError(f"PEFT adapts {len(found)} modules of {len(ranks)}, or with other ranks")
-        # As transformers' own add_adapter says it: else the trainer refuses models whose files were quantised (GGUF),
-        # although their weights are plain by now.
-        vars(model)["_hf_peft_config_loaded"] = True
+        check_adapted({name: rank for name, (rank, _, _) in adapters_of(model).items()}, ranks)
+        let_train(model)
         yield
 
 
+def check_adapted(found: Mapping[str, int], wanted: Mapping[str, int]) -> None:
+    """Refuse to train other adapters than those that are wanted.
+
+    Raises:
+        RunError: PEFT adapts other modules, or with other ranks.
+    """
+    if dict(found) != dict(wanted):
+        raise RunError(f"PEFT adapts {len(found)} modules of {len(wanted)}, or with other ranks")
+
+
+def let_train(model: nn.Module) -> None:
+    """Say that a model has adapters, as transformers' own ``add_adapter`` does.
+
+    Else the trainer refuses models whose files were quantised (GGUF), although their weights are plain by now.
+    """
+    vars(model)["_hf_peft_config_loaded"] = True
+
+
 @contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Within it chance follows a seed; afterwards all generators go on where they were."""
     states = random.getstate(), np.random.get_state()
     devices = [device] if device.type == "cuda" else []
@@ -111,6 +125,7 @@ def train(
     batch: int,
     rate: float,
     seed: int,
+    before_step: Callable[[int], object] = lambda _: None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> tuple[float, float]:
     """Train whatever of a model wants gradients, once over some texts in their order.
@@ -124,6 +139,7 @@ def train(
         batch: texts a step.
         rate: the largest learning rate.
         seed: of the trainer.
+        before_step: told the number of each step before it is made, from 0.
         progress: told how many steps more are done.
 
     Returns:
@@ -160,7 +176,7 @@ def train(
             args=arguments,
             train_dataset=_Texts(texts),
             data_collator=lambda rows: padded(rows, torch.device("cpu")),
-            callbacks=[_Steps(progress)],
+            callbacks=[_Steps(before_step, progress)],
         )
         trainer.remove_callback(PrinterCallback)  # which prints on stdout
         started = time.perf_counter()
@@ -186,8 +202,11 @@ class _Texts(torch.utils.data.Dataset[Tokens]):
 class _Steps(TrainerCallback):
     """Tells how far the training is."""
 
-    def __init__(self, progress: Callable[[int], object]) -> None:
-        self._progress = progress
+    def __init__(self, before_step: Callable[[int], object], progress: Callable[[int], object]) -> None:
+        self._before_step, self._progress = before_step, progress
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._before_step(state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._progress(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from paramscope.causal.verdicts.verdict import LEAST_COUNT
 
@@ -64,6 +65,10 @@ class Sizes:
     def trials(self) -> int:
         """Trainings of each plan: every rate with the first seed, the chosen one with the others."""
         return len(self.rates) + self.seeds - 1
+
+    def at_edge(self, rate: float) -> bool:
+        """Whether a rate is the smallest or largest of three or more."""
+        return len(self.rates) > 2 and rate in (min(self.rates), max(self.rates))
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,12 @@ def fitting_sizes(
             break
     assert found is not None
     return found
+
+
+def read_sizes(kept: dict[str, Any] | None) -> Sizes:
+    """Sizes as ``Trials`` keeps them."""
+    assert kept is not None
+    return Sizes(**kept | {"rates": tuple(kept["rates"])})
 
 
 def _sizes(tokens: int, steps: int, test: int, rates: tuple[float, ...], seeds: int, seconds: float | None) -> Sizes:

@@ -1,0 +1,1 @@
+"""Which layers to tune: every rule of the package, and some that are not in it, on the embedded model."""

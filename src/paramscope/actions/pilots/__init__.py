@@ -1,0 +1,1 @@
+"""What every pilot needs: texts, sizes, trainings, trials that are kept, verdicts."""
