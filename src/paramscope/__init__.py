@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from paramscope.pruning import prune
     from paramscope.result.profile import Profile
     from paramscope.sharing import share
+    from paramscope.sharing_pilot import try_sharing
     from paramscope.tuning import tune
     from paramscope.verifying import verify
 
@@ -34,6 +35,7 @@ __all__ = [
     "profile",
     "prune",
     "share",
+    "try_sharing",
     "tune",
     "verify",
 ]
@@ -46,6 +48,7 @@ _LAZY = {
     "plan": "paramscope.deciding",
     "profile": "paramscope.profiling",
     "share": "paramscope.sharing",
+    "try_sharing": "paramscope.sharing_pilot",
     "tune": "paramscope.tuning",
     "prune": "paramscope.pruning",
     "verify": "paramscope.verifying",

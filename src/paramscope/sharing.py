@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from paramscope.actions.sharing.breakeven import break_even, check_gains
-from paramscope.actions.sharing.costs import Shape, cost_options, model_shape
+from paramscope.actions.sharing.breakeven import break_even, check_gains, pilot_gains
+from paramscope.actions.sharing.costs import cost_options
 from paramscope.actions.sharing.curve import (
     bearing_findings,
     compare_layers,
@@ -21,12 +21,14 @@ from paramscope.actions.sharing.curve import (
 )
 from paramscope.actions.sharing.groups import ALL_LAYERS, domain_tree, supported_groups
 from paramscope.actions.sharing.prices import load_prices
+from paramscope.actions.sharing.shape import Shape, model_shape
 from paramscope.domains.readers import read_utf8
 from paramscope.errors import UsageError
 from paramscope.measures.resample import Resampler
 from paramscope.measures.similarity import FEWEST
 from paramscope.result.manifest import first_fault
 from paramscope.result.profile import Profile
+from paramscope.result.share_pilot import SharePilot, read_share_pilot
 from paramscope.result.shared import LayerRecord, MeasuredGain, Shared, TreeRecord, write_shared
 from paramscope.result.verification import load_checks, run_digest
 from paramscope.settings import is_positive
@@ -61,7 +63,7 @@ def share(
         prices: a YAML file of prices and other assumptions in place of the package's own.
         requests: per month, of all domains together, in place of those in the prices.
         value: money that a request is worth more for each percent of errors fewer; None tells no gain in money.
-        gains: that a pilot measured.
+        gains: that were measured elsewhere, in place of those of the run's own pilot (``try_sharing``).
 
     Returns:
         The document.
@@ -76,11 +78,13 @@ def share(
     profile = profile if isinstance(profile, Profile) else Profile.load(os.fspath(profile))
     checks = None if run is None else load_checks(run)
     given = load_prices(prices, **({} if requests is None else {"requests_per_month": float(requests)}))
-    gains = list(gains)
-    check_gains(gains, profile.domains)
     resampler = Resampler(profile)
     layers = compare_layers(profile, resampler, checks, rank=rank)
-    own = _own_layers(layers, own_layers)
+    own = choose_own_layers(layers, own_layers)
+    pilot = None if run is None else read_share_pilot(run)
+    fits = pilot is not None and (pilot.rank, pilot.own_layers) == (rank, own)
+    gains = list(gains) or (pilot_gains(pilot) if pilot and fits else [])
+    check_gains(gains, profile.domains)
     trees = _trees(profile, resampler)
     groups = next((supported_groups(tree) for tree in trees if tree.band == ALL_LAYERS), [])
     count = len(profile.domains)
@@ -116,7 +120,11 @@ def share(
         removal=removal_check(layers, checks, seed=manifest.seed),
         options=options,
         break_even=break_even(options, gains, profile.domains, given, value),
-        limits=_limits(profile, layers, resampler, shape, own_layers),
+        pilot=pilot.outcome if pilot and fits else None,
+        limits=[
+            *([_told_pilot(pilot, fits=fits)] if pilot else []),
+            *_limits(profile, layers, resampler, shape, own_layers),
+        ],
     )
     if run is not None:
         write_shared(run, shared)
@@ -144,8 +152,15 @@ def load_gains(file: str | os.PathLike[str]) -> list[MeasuredGain]:
         ) from error
 
 
-def _own_layers(layers: list[LayerRecord], count: int | None) -> list[int]:
+def choose_own_layers(layers: list[LayerRecord], count: int | None) -> list[int]:
     """The layers that differ most, in their order in the model.
+
+    Args:
+        layers: of the run.
+        count: how many; None takes those that surely differ more than the mean layer, or a third where none does.
+
+    Returns:
+        Their numbers.
 
     Raises:
         UsageError: there are not as many.
@@ -155,6 +170,20 @@ def _own_layers(layers: list[LayerRecord], count: int | None) -> list[int]:
     elif isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= len(layers):
         raise UsageError(f"--own-layers {count!r} is out of range; give a whole number from 1 to {len(layers)}")
     return sorted(in_order(layers)[:count])
+
+
+def _told_pilot(pilot: SharePilot, *, fits: bool) -> str:
+    """What a pilot shows, or why it shows nothing here."""
+    if fits:
+        sizes = pilot.sizes
+        return (
+            f"The pilot trained {sizes.steps} steps of {sizes.batch} texts a domain, cut to {sizes.tokens} tokens: "
+            "short trainings on few texts say little of long ones. Copies of layers and of the model were not trained."
+        )
+    return (
+        f"The run's pilot is of rank {pilot.rank} and own layers {listed(pilot.own_layers)}, not of what is reckoned "
+        "here: it is not used."
+    )
 
 
 def _trees(profile: Profile, resampler: Resampler) -> list[TreeRecord]:

@@ -169,7 +169,7 @@ def test_ends_are_in_order_and_the_payback_repays(
     [
         ([gain("suport")], r"gain of 'adapters' on 'suport': the run has no such domain \(did you mean 'support'\?\)"),
         ([gain("code", "adapter")], r"no such option \(did you mean 'adapters'\?\); give one of shared, adapters"),
-        ([gain("code", "untuned")], "no such option; give one of shared, adapters, layers, copies"),
+        ([gain("code", "untuned")], "no such option; give one of shared, adapters, all-adapters, layers, copies"),
         ([gain("code"), gain("code")], "is given twice"),
         ([gain("code", change=0.4)], r"its interval 0.1 to 0.3 lacks the gain itself, .* = 0.4"),
     ],

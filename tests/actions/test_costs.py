@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from paramscope.actions.sharing.costs import OPTIONS, Shape, cost_options, model_shape
+from paramscope.actions.sharing.costs import OPTIONS, cost_options
 from paramscope.actions.sharing.figures import figure
 from paramscope.actions.sharing.prices import Prices, default_prices, load_prices
+from paramscope.actions.sharing.shape import Shape, model_shape
 from paramscope.errors import UsageError
 from paramscope.result.profile import Profile
 from paramscope.result.shared import LayerRecord, OptionRecord
@@ -61,33 +62,34 @@ def values(name: str) -> list[float]:
 def test_options_in_their_order() -> None:
     made = options()
     assert tuple(made) == OPTIONS
-    assert [option.layers for option in made.values()] == [[], [], [1, 2], [1, 2], [0, 1, 2]]
+    assert [option.layers for option in made.values()] == [[], [], [1, 2], [0, 1, 2], [1, 2], [0, 1, 2]]
 
 
 def test_storage_by_hand() -> None:
     adapters = 2 * 1000 + 3 * (20 + 30) * 4
+    everywhere = 2 * 1000 + 3 * (10 + 20 + 30) * 4
     layers = (1000 + 2 * (300 + 250)) * 2
-    assert values("storage") == [2000, 2000, adapters, layers, 6000]
+    assert values("storage") == [2000, 2000, adapters, everywhere, layers, 6000]
 
 
 def test_load_time_by_hand() -> None:
-    assert values("load time") == pytest.approx([2.0, 2.0, 2.6, 4.2, 6.0])
+    assert values("load time") == pytest.approx([2.0, 2.0, 2.6, 2.72, 4.2, 6.0])
 
 
 def test_memory_of_requests_by_hand() -> None:
     requests = 4 * 10 * (40 + 60) * 2
-    assert values("memory of requests") == [requests] * 5
+    assert values("memory of requests") == [requests] * 6
     assert values("serving memory") == [storage + requests for storage in values("storage")]
 
 
 def test_training_compute_by_hand() -> None:
     tokens = 3 * 900
-    shared = tokens * (2 * (1000 + 60) + 2 * (1000 + 60) + 2 * 60)
+    # An adapter in every layer, whether it is shared or a domain's own.
+    adapters = tokens * (2 * (1000 + 60) + 2 * (1000 + 60) + 2 * 60)
     # Layer 0 lies before the first own layer: no gradient goes through its 200 weights.
-    adapters = tokens * (2 * (1000 + 50) + 2 * (800 + 50) + 2 * 50)
     layers = tokens * (2 * 1000 + 2 * 800 + 2 * 550)
     copies = tokens * 6 * 1000
-    assert values("training compute") == [0, shared, adapters, layers, copies]
+    assert values("training compute") == [0, adapters, adapters, adapters, layers, copies]
 
 
 def test_training_time_by_hand() -> None:
@@ -96,9 +98,9 @@ def test_training_time_by_hand() -> None:
 
 def test_gpus_by_hand() -> None:
     busy = 365 * 2 * 10 * 2 * 1000 / (0.25e6 * 730 * 3600)
-    assert values("GPUs kept busy") == pytest.approx([busy, busy, busy * 1.05, busy, busy])
-    # 5,000 usable bytes a GPU against 10,000 / 10,000 / 10,600 / 12,200 / 14,000 bytes.
-    assert values("GPUs") == [2, 2, 3, 3, 3]
+    assert values("GPUs kept busy") == pytest.approx([busy, busy, busy * 1.05, busy * 1.06, busy, busy])
+    # 5,000 usable bytes a GPU against 10,000 / 10,000 / 10,600 / 10,720 / 12,200 / 14,000 bytes.
+    assert values("GPUs") == [2, 2, 3, 3, 3, 3]
 
 
 def test_gpus_follow_the_work_where_that_is_more() -> None:
@@ -109,11 +111,11 @@ def test_gpus_follow_the_work_where_that_is_more() -> None:
 def test_money_by_hand() -> None:
     hours = values("training time")
     assert values("money once") == pytest.approx(
-        [hours[0] * 2, hours[1] * 2 + 100, hours[2] * 2 + 200, hours[3] * 2 + 300, hours[4] * 2 + 400]
+        [hour * 2 + 100 * days for hour, days in zip(hours, (0, 1, 2, 2, 3, 4), strict=True)]
     )
     storage = [size / 1e9 * 1e6 for size in values("storage")]
-    upkeep = [0, 50, 150, 150, 150]
-    gpus = [number * 730 * 2 for number in (2, 2, 3, 3, 3)]
+    upkeep = [0, 50, 150, 150, 150, 150]
+    gpus = [number * 730 * 2 for number in (2, 2, 3, 3, 3, 3)]
     assert values("money per month") == pytest.approx([sum(parts) for parts in zip(storage, upkeep, gpus, strict=True)])
 
 

@@ -13,9 +13,9 @@ from torch import nn
 from torch.nn import functional
 
 from paramscope.actions.pilots.lora import adapters_of
+from paramscope.actions.pilots.material import ordered
 from paramscope.actions.pilots.sizes import BATCH, Speed, fitting_sizes, fixed_sizes
 from paramscope.actions.pilots.training import adapted, text_losses, train
-from paramscope.actions.tuning.pilot import ordered
 from paramscope.actions.tuning.signals import explained_variance, gradient_norms, signal_to_noise, weight_signal
 from paramscope.models.blocks import find_blocks
 from tests.actions.tuned_runs import lean

@@ -12,6 +12,7 @@ import yaml
 
 from paramscope.result.shared import Shared
 from tests.actions.planted import planted_profile
+from tests.actions.tuned_runs import make_run
 from tests.cli.conftest import Call
 
 SIZES = {"support": 6, "code": 6, "[red]contracts": 6, "finance": 6}
@@ -43,9 +44,9 @@ def test_tables_tell_curve_groups_options_and_what_is_not_shown(call: Call, run:
     assert "From one model for all 4 domains to a model each" in out
     assert " rest │" in out
     assert "support, [red]contracts" in out
-    assert "- adapters: one base and 4 adapters of rank 2 on " in out
+    assert "and 4 adapters of rank 2 on " in out
     assert "storage (copies) = domains * parameters * bytes_per_parameter" in out
-    assert "- shared, adapters, layers, copies: not measured: run the pilot" in out
+    assert "- shared, adapters, all-adapters, layers, copies: not measured: run the pilot" in out
     assert "is association" in out
 
 
@@ -87,7 +88,7 @@ def test_measured_gains_pay_back(call: Call, run: Path) -> None:
     assert shared.prices["requests_per_month"] == 1000
     out = call(*arguments).out
     assert "- adapters: pays back in " in out
-    assert "- shared, layers, copies: not measured: run the pilot" in out
+    assert "- shared, all-adapters, layers, copies: not measured: run the pilot" in out
 
 
 def test_prices_are_printed_edited_and_taken(call: Call, run: Path) -> None:
@@ -162,3 +163,25 @@ def test_help_has_json_and_quiet(call: Call) -> None:
     out = call("share", "--help").out
     assert "--json" in out
     assert "--quiet" in out
+
+
+def test_a_pilot_is_made_told_and_kept(call: Call, refused: Call, tiny_model: Path, tmp_path: Path) -> None:
+    run = make_run(tiny_model, tmp_path)
+    arguments = ("share", run, "--rank", "2", "--own-layers", "2")
+    done = call(*arguments, "--pilot", "--steps", "2", "--seeds", "1", "--value", "0.01")
+    assert done.code == 0, done.err
+    assert "Pilot: what each way changes in held-out loss" in done.out
+    assert "random layers" in done.out
+    assert "Own adapters in layers" in done.out
+    assert "- layers, copies: not measured: run the pilot" in done.out
+    again = call(*arguments, "--json")  # needs no pilot to be asked for any more
+    assert again.document["pilot"]["ways"][0]["name"] == "adapters"
+    assert "share-pilot.json" in again.document["arguments"]["gains"][0]["source"]
+    assert call("show", run).code == 0
+    assert "made with other arguments" in refused(*arguments, "--pilot", "--steps", "3", "--seeds", "1").err
+
+
+def test_the_pilots_options_need_the_pilot(refused: Call, run: Path) -> None:
+    for option in (("--steps", "3"), ("--budget", "5m"), ("--model", "x"), ("--resume",), ("--overwrite",)):
+        assert f"{option[0]} is of the pilot; give --pilot too" in refused("share", run, *option).err
+    assert "--budget 'soon' is no time" in refused("share", run, "--pilot", "--budget", "soon").err

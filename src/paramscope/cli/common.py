@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from paramscope.result.profile import Profile
-    from paramscope.result.verification import Verification
+    from paramscope.result.verification import IntervalRecord, Verification
 
 
 _MOST_BREAKING = 12
@@ -228,3 +228,12 @@ def stdout_console() -> Console:
 def _width(stream: TextIO) -> int | None:
     """The terminal's width (None); a pipe has none to fit, and neither a table nor a warning must be cut there."""
     return None if stream.isatty() else 200 if stream is sys.stdout else 2000
+
+
+def told_change(change: IntervalRecord, *, short: bool = False) -> str:
+    """A change with its sign, and its interval unless ``short``."""
+    if change.value is None:
+        return "-"
+    if short or change.low is None or change.high is None:
+        return f"{change.value:+.3f}"
+    return f"{change.value:+.3f} ({change.low:+.3f} to {change.high:+.3f})"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from paramscope.cli.common import inert, number
+from paramscope.cli.common import inert, number, told_change
 
 # All tables go to one console; it has no public name, since only commands print.
 from paramscope.cli.common import stdout_console as stdout
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from paramscope.result.share_pilot import Outcome
     from paramscope.result.shared import BreakEvenRecord, Figure, OptionRecord, PointRecord, Shared
     from paramscope.result.verification import IntervalRecord
+
+Item = TypeVar("Item")
 
 _WIDE = 100
 """Columns from which a terminal has room for what one can do without."""
@@ -36,6 +39,8 @@ def print_shared(shared: Shared) -> None:
     _print_curve(out, shared)
     _print_groups(out, shared)
     _print_options(out, shared)
+    if shared.pilot:
+        _print_pilot(out, shared, shared.pilot)
     _print_break_even(out, shared)
     out.print()
     out.print("What this does not show")
@@ -164,18 +169,27 @@ def _print_options(out: Console, shared: Shared) -> None:
     out.print("Options and what they take")
     for option in shared.options:
         out.print(f"- {option.name}: {inert(option.text)}")
-    table = Table()
-    table.add_column("")
-    for option in shared.options:
-        table.add_column(option.name, justify="right")
-    for place, figure in enumerate(shared.options[0].figures):
-        told = figure.unit in ("bytes", "s") or figure.unit in figure.name
-        unit = "" if told else f", {figure.unit}"
-        table.add_row(figure.name + unit, *(_told(option.figures[place]) for option in shared.options))
-    out.print(table)
+    for options in _side_by_side(out, shared.options):
+        table = Table()
+        table.add_column("")
+        for option in options:
+            table.add_column(option.name, justify="right")
+        for place, figure in enumerate(options[0].figures):
+            named = figure.unit in ("bytes", "s") or figure.unit in figure.name
+            unit = "" if named else f", {figure.unit}"
+            table.add_row(figure.name + unit, *(_told(option.figures[place]) for option in options))
+        out.print(table)
     out.print("Formulas (the inputs are in share.json)")
     for line in _formulas(shared.options):
         out.print(f"- {line}")
+
+
+def _side_by_side(out: Console, options: Sequence[Item]) -> list[Sequence[Item]]:
+    """As many of them as fit beside each other."""
+    if out.width >= _WIDE:
+        return [options]
+    half = (len(options) + 1) // 2
+    return [options[:half], options[half:]]
 
 
 def _formulas(options: Sequence[OptionRecord]) -> Iterable[str]:
@@ -187,6 +201,36 @@ def _formulas(options: Sequence[OptionRecord]) -> Iterable[str]:
         for formula, names in formulas.items():
             of = f" ({', '.join(names)})" if len(formulas) > 1 else ""
             yield f"{figure.name}{of} = {formula}"
+
+
+def _print_pilot(out: Console, shared: Shared, pilot: Outcome) -> None:
+    """A row a way, with the bytes that it keeps; then the plan against each other way."""
+    from rich.table import Table
+
+    base, size = shared.curve[0].layer_bytes, float(shared.prices["adapter_bytes_per_parameter"])
+    out.print()
+    out.print(
+        "Pilot: what each way changes in held-out loss, nats per token (95 % intervals over texts; negative is better)"
+    )
+    table = Table(show_lines=True)
+    for heading in ("trained", "kept", "all domains", "each domain", "rate", "seconds"):
+        table.add_column(heading, justify="left" if heading == "trained" else "right", overflow="fold")
+    for way in pilot.ways:
+        each = "\n".join(f"{inert(name)} {told_change(change, short=True)}" for name, change in way.domains.items())
+        rate = f"{way.rate:g}" + (" (edge)" if way.at_edge else "")
+        kept = told_bytes(round(base + size * way.parameters))
+        table.add_row(way.name, kept, told_change(way.change), each, rate, f"{way.seconds:.0f}")
+    out.print(table)
+    out.print(f"The loss of {pilot.ways[0].name} less that of each other way, on the same texts:")
+    table = Table(show_lines=True)
+    for heading in ("other way", "verdict", "all domains", "each domain"):
+        table.add_column(heading, justify="left" if heading in ("other way", "verdict") else "right", overflow="fold")
+    for comparison in pilot.comparisons:
+        needed = f" (about {comparison.needed:,} texts would do)" if comparison.needed else ""
+        each = "\n".join(f"{inert(name)} {told_change(one, short=True)}" for name, one in comparison.domains.items())
+        table.add_row(comparison.control, comparison.status + needed, told_change(comparison), each)
+    out.print(table)
+    out.print(inert(pilot.sentence))
 
 
 def _print_break_even(out: Console, shared: Shared) -> None:
@@ -214,13 +258,14 @@ def _print_break_even(out: Console, shared: Shared) -> None:
             ("months to pay back", [_span(record.months, "never") for record in records]),
             (f"requests a month that pay back in {horizon:g} months", [_span(r.requests, "never") for r in records]),
         ]
-    table = Table()
-    table.add_column("")
-    for record in records:
-        table.add_column(record.option, justify="right")
-    for heading, cells in rows:
-        table.add_row(heading, *cells)
-    out.print(table)
+    for places in _side_by_side(out, range(len(records))):
+        table = Table()
+        table.add_column("")
+        for place in places:
+            table.add_column(records[place].option, justify="right")
+        for heading, cells in rows:
+            table.add_row(heading, *(cells[place] for place in places))
+        out.print(table)
     for line in _verdicts(records):
         out.print(f"- {line}")
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from paramscope.cli.common import console, inert, number, output_options, print_json, stdout_console
+from paramscope.cli.common import console, inert, number, output_options, print_json, stdout_console, told_change
 from paramscope.cli.talk import silence_libraries, stage_bars
 from paramscope.errors import UsageError
 from paramscope.settings import read_seconds
 from paramscope.wording import told_bytes, told_time
 
 if TYPE_CHECKING:
-    from paramscope.result.tuned import IntervalRecord, PilotRecord, TunedDomain
+    from paramscope.result.tuned import PilotRecord, TunedDomain
 
 
 @click.command()
@@ -175,11 +175,11 @@ def print_pilot(domain: str, pilot: PilotRecord) -> None:
     for heading in ("trained", inert(domain), "other domains", "rate", "seconds", "memory"):
         table.add_column(heading, justify="left" if heading == "trained" else "right", overflow="fold")
     for effect in pilot.effects:
-        others = "\n".join(f"{inert(name)} {told(change, short=True)}" for name, change in effect.others.items())
+        others = "\n".join(f"{inert(name)} {told_change(change, short=True)}" for name, change in effect.others.items())
         rate = f"{effect.rate:g}" + (" (edge)" if effect.at_edge else "")
         table.add_row(
             effect.plan,
-            told(effect.domain),
+            told_change(effect.domain),
             others or "-",
             rate,
             f"{effect.seconds:.0f}",
@@ -193,8 +193,8 @@ def print_pilot(domain: str, pilot: PilotRecord) -> None:
     for each in pilot.comparisons:
         seeds = ", ".join(number(math.nan if value is None else value, 3) for value in each.by_seed)
         needed = f" (about {each.needed:,} texts would do)" if each.needed else ""
-        rest = told(each.forgetting) if each.forgetting else "-"
-        table.add_row(each.control, each.status + needed, told(each), rest, seeds)
+        rest = told_change(each.forgetting) if each.forgetting else "-"
+        table.add_row(each.control, each.status + needed, told_change(each), rest, seeds)
     out.print(table)
     if pilot.same_as_plan:
         out.print(f"left out, since they train the very same: {', '.join(pilot.same_as_plan)}")
@@ -204,12 +204,3 @@ def print_pilot(domain: str, pilot: PilotRecord) -> None:
         f"{pilot.largest_difference:,}. The intervals tell of the choice of texts, not of the seeds; short trainings "
         "on few texts say little of long ones."
     )
-
-
-def told(change: IntervalRecord, *, short: bool = False) -> str:
-    """A change with its sign, and its interval unless ``short``."""
-    if change.value is None:
-        return "-"
-    if short or change.low is None or change.high is None:
-        return f"{change.value:+.3f}"
-    return f"{change.value:+.3f} ({change.low:+.3f} to {change.high:+.3f})"

@@ -20,7 +20,7 @@ TABLES = ("samples", "held_out", "modules", "activation", "histograms")
 
 RUN_FILES = frozenset(
     {MANIFEST, "report.html", "verify.json", "verify.unfinished", "scores", "gram.safetensors", "sums.safetensors"}
-    | {"plan.json", "share.json"}
+    | {"plan.json", "share.json", "share-pilot.json", "share-pilot.unfinished"}
     | {"tune.json", "tune.unfinished"}
     | {f"{table}.parquet" for table in TABLES}
     | {f"verify-{table}.parquet" for table in ("weights", "sets", "parts")}

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from paramscope.result.documents import RunDocument, read_document, write_document
 from paramscope.result.manifest import Record
+from paramscope.result.share_pilot import Outcome
 from paramscope.result.verification import IntervalRecord
 
 SCHEMA = 1
@@ -224,6 +225,7 @@ class Shared(RunDocument):
     removal: RemovalRecord | None
     options: list[OptionRecord]
     break_even: list[BreakEvenRecord]
+    pilot: Outcome | None = None
     limits: list[str]
 
 

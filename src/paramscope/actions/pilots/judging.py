@@ -57,6 +57,7 @@ def compare(
     domain: str,
     *,
     seed: int = 0,
+    groups: NDArray[np.int64] | None = None,
 ) -> Comparison:
     """Hold a plan against a control on the same held-out texts.
 
@@ -69,12 +70,13 @@ def compare(
         other: likewise of the control, the same seeds and texts.
         domain: that was tuned for.
         seed: of the bootstrap.
+        groups: ``[texts]``, of each of the domain's texts the group within which it is drawn; all are one if left out.
 
     Returns:
         The comparison.
     """
     differences = plan[domain] - other[domain]
-    found = _interval(differences, seed)
+    found = _interval(differences, seed, groups)
     by_seed = tuple(differences.mean(1).tolist())
     count = differences.shape[1]
     status = _status(found, by_seed, count)
@@ -86,18 +88,19 @@ def compare(
     )
 
 
-def effect(before: Array, after: Array, *, seed: int = 0) -> Interval:
+def effect(before: Array, after: Array, *, seed: int = 0, groups: NDArray[np.int64] | None = None) -> Interval:
     """What training changed.
 
     Args:
         before: ``[texts]`` losses without training.
         after: ``[seeds, texts]`` with it.
         seed: of the bootstrap.
+        groups: see ``compare``.
 
     Returns:
         The mean of after less before, nats per token.
     """
-    return _interval(after - before, seed)
+    return _interval(after - before, seed, groups)
 
 
 def overall(domain: str, plan: str, change: Interval, comparisons: Sequence[Comparison]) -> str:
@@ -145,12 +148,13 @@ def told_interval(found: Interval) -> str:
     return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
 
 
-def _interval(differences: Array, seed: int) -> Interval:
+def _interval(differences: Array, seed: int, groups: NDArray[np.int64] | None = None) -> Interval:
     """The mean over seeds and texts of ``[seeds, texts]``, with a bootstrap over texts."""
     values = differences.mean(0)
+    groups = np.zeros(len(values), dtype=np.int64) if groups is None else groups
     if not np.isfinite(values).all():
         return Interval(float(values.mean()))
-    return mean_interval(values, np.zeros(len(values), dtype=np.int64), seed=seed)
+    return mean_interval(values, groups, seed=seed)
 
 
 def _status(found: Interval, by_seed: Sequence[float], count: int) -> Status:

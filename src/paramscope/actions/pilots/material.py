@@ -16,6 +16,7 @@ from paramscope.domains import BUILT_INS, DomainSpec, Sample, draw_domain
 from paramscope.domains.source import parse_source
 from paramscope.errors import RunError, UsageError
 from paramscope.result.profile import Profile
+from paramscope.result.tuned import TextsRecord
 
 LEAST_TRAINING, LEAST_VALIDATION, LEAST_TESTED = 8, 4, 2
 """Texts without which there is no pilot."""
@@ -180,6 +181,19 @@ def cut_pool(profile: Profile, pool: Pool, *, tokens: int, training: int, valida
         overlapping,
         repeated,
         _digest([*trained, *validated]),
+    )
+
+
+def texts_record(pool: Pool, material: Material) -> TextsRecord:
+    """Where training texts came from, as it is written."""
+    return TextsRecord(
+        source=pool.source,
+        rows=pool.rows,
+        overlapping=material.overlapping,
+        repeated=material.repeated,
+        training=len(material.training),
+        validation=len(material.validation),
+        sha256=material.sha256,
     )
 
 

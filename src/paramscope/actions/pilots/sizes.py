@@ -42,8 +42,8 @@ class Sizes:
     Attributes:
         tokens: that all texts are cut to.
         batch: texts a step.
-        steps: of each training.
-        training: most texts to train on; they are gone over again where the steps need more.
+        steps: of each training; of each domain where several are trained on.
+        training: most texts of a domain to train on; they are gone over again where the steps need more.
         validation: texts that the learning rate is chosen by.
         test: most held-out texts of each domain.
         rates: learning rates that are tried, with the first seed.
@@ -79,7 +79,7 @@ class Speed:
     testing: float
 
 
-def fixed_sizes(*, longest: int, seeds: int, steps: int | None, full: bool) -> Sizes:
+def fixed_sizes(*, longest: int, seeds: int, steps: int | None, full: bool = False) -> Sizes:
     """Sizes that no clock decides.
 
     Args:
@@ -103,7 +103,8 @@ def fitting_sizes(
     training: Sequence[int],
     held_out: Sequence[Sequence[int]],
     seeds: int,
-    full: bool,
+    full: bool = False,
+    domains: int = 1,
 ) -> Sizes:
     """Fit a pilot into a budget.
 
@@ -115,6 +116,7 @@ def fitting_sizes(
         held_out: tokens of each held-out text, by domain.
         seeds: trainings of each plan.
         full: whether the full set of controls is tried.
+        domains: that are trained on in each training, all with as many steps.
 
     Returns:
         The sizes: the richest that leave enough steps, and never less than the least that says anything, whatever the
@@ -127,14 +129,14 @@ def fitting_sizes(
         sizes = _sizes(min(tokens, longest), _STEPS[0], test, rates, seeds, None)
         trials = plans * sizes.trials
         cut = [min(length, tokens) for length in training]
-        step = _padded_mean(cut, BATCH) * BATCH * speed.training
+        step = domains * _padded_mean(cut, BATCH) * BATCH * speed.training
         tested = sum(min(length, tokens) for lengths in held_out for length in sorted(lengths)[-test:])
         # Texts are tested sorted by their length, so little is padded.
-        testing = (tested + sizes.validation * max(cut)) * speed.testing
+        testing = (tested + domains * sizes.validation * max(cut)) * speed.testing
         room = (_PLANNED * budget / trials - testing) / step
         steps = max((each for each in _STEPS if each <= room), default=_STEPS[0])
         found = _sizes(sizes.tokens, steps, test, rates, seeds, trials * (testing + steps * step))
-        if steps >= _ENOUGH_STEPS:
+        if domains * steps >= _ENOUGH_STEPS:
             break
     assert found is not None
     return found

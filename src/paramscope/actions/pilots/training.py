@@ -21,7 +21,7 @@ from torch.nn import functional
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from paramscope.actions.pilots.lora import adapters_of, inject, lora_config
-from paramscope.errors import RunError
+from paramscope.errors import RunError, UsageError
 from paramscope.models.running import evaluation_mode
 
 Tokens = Sequence[int]
@@ -184,6 +184,19 @@ def train(
         seconds = time.perf_counter() - started
     loss = float(result.training_loss)
     return (loss if np.isfinite(loss) else float("nan")), seconds
+
+
+def check_first_gpu(device: torch.device) -> None:
+    """Refuse a model on a GPU that the trainer would not take.
+
+    Raises:
+        UsageError: it is on another GPU than the first.
+    """
+    if device.type == "cuda" and device.index:
+        raise UsageError(
+            f"--device {device}: the trainer takes the first GPU; set CUDA_VISIBLE_DEVICES={device.index} and leave "
+            "--device out"
+        )
 
 
 class _Texts(torch.utils.data.Dataset[Tokens]):

@@ -13,6 +13,7 @@ from paramscope.actions.sharing.costs import OPTIONS, UNTUNED
 from paramscope.actions.sharing.figures import figure
 from paramscope.actions.sharing.prices import Prices
 from paramscope.errors import UsageError
+from paramscope.result.share_pilot import DOCUMENT, SharePilot
 from paramscope.result.shared import BreakEvenRecord, Figure, MeasuredGain, OptionRecord
 from paramscope.result.verification import IntervalRecord
 from paramscope.wording import did_you_mean, listed, quoted
@@ -50,6 +51,39 @@ def check_gains(gains: Sequence[MeasuredGain], domains: Sequence[str]) -> None:
                 f"= {found:g}; give the interval of that difference"
             )
         seen.add((gain.domain, gain.option))
+
+
+def pilot_gains(pilot: SharePilot) -> list[MeasuredGain]:
+    """What a pilot measured, as break-even takes it; of trainings that diverged there is nothing.
+
+    Args:
+        pilot: of the run.
+
+    Returns:
+        A gain for every domain and every way that is an option.
+    """
+    found = []
+    for way in pilot.outcome.ways:
+        for domain, change in way.domains.items():
+            before = [value for value in pilot.before[domain] if value is not None]
+            if way.name not in OPTIONS or None in (change.value, change.low, change.high) or not before:
+                continue
+            mean = sum(before) / len(before)
+            assert change.value is not None
+            assert change.low is not None
+            assert change.high is not None
+            found.append(
+                MeasuredGain(
+                    domain=domain,
+                    option=way.name,
+                    loss_before=mean,
+                    loss_after=mean + change.value,
+                    low=-change.high,
+                    high=-change.low,
+                    source=f"{DOCUMENT}: held-out loss in nats per token, {len(before)} texts",
+                )
+            )
+    return found
 
 
 def break_even(

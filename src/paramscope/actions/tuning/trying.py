@@ -8,10 +8,10 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
-from paramscope.actions.pilots.material import Pool, cut_pool, draw_pool, held_out_texts, training_spec
+from paramscope.actions.pilots.material import Pool, cut_pool, draw_pool, held_out_texts, texts_record, training_spec
 from paramscope.actions.pilots.sizes import BATCH, Sizes, fitting_sizes, fixed_sizes, read_sizes
 from paramscope.actions.pilots.speed import measure_speed
-from paramscope.actions.pilots.training import Tokens
+from paramscope.actions.pilots.training import Tokens, check_first_gpu
 from paramscope.actions.pilots.trials import Trials
 from paramscope.actions.tuning.adapters import AdapterPlan
 from paramscope.actions.tuning.layers import MEASURED_RULES, usual_count
@@ -25,8 +25,7 @@ from paramscope.actions.tuning.pilot import (
 )
 from paramscope.actions.tuning.planner import Planner, plan_record
 from paramscope.actions.tuning.signals import layer_scores
-from paramscope.errors import UsageError
-from paramscope.result.tuned import UNFINISHED, PilotRecord, SizesRecord, TextsRecord, TunedDomain, keep_tuned
+from paramscope.result.tuned import UNFINISHED, PilotRecord, SizesRecord, TunedDomain, keep_tuned
 from paramscope.result.verification import plain, run_digest
 
 _POOL = 2048
@@ -55,12 +54,7 @@ def run_pilot(planner: Planner, *, resume: bool, overwrite: bool, progress: Prog
         UsageError: the texts cannot be read or are too few, or the model is on another GPU than the first.
     """
     profile, request, folder = planner.profile, planner.request, planner.folder
-    device = next(planner.model.parameters()).device
-    if device.type == "cuda" and device.index:
-        raise UsageError(
-            f"--device {device}: the trainer takes the first GPU; set CUDA_VISIBLE_DEVICES={device.index} and leave "
-            "--device out"
-        )
+    check_first_gpu(next(planner.model.parameters()).device)
     pool = draw_pool(profile, training_spec(profile, planner.domain, request.train), planner.tokenizer, _POOL)
     identity = {
         "run_sha256": run_digest(folder) if folder else "",
@@ -118,15 +112,7 @@ def _pilot(planner: Planner, pool: Pool, trials: Trials, progress: Progress) -> 
     record = PilotRecord(
         arguments=request.pilot_arguments(),
         sizes=SizesRecord(**dataclasses.asdict(sizes)),
-        texts=TextsRecord(
-            source=pool.source,
-            rows=pool.rows,
-            overlapping=material.overlapping,
-            repeated=material.repeated,
-            training=len(material.training),
-            validation=len(material.validation),
-            sha256=material.sha256,
-        ),
+        texts=texts_record(pool, material),
         controls={one.name: [plan_record(each) for each in one.plans] for one in contenders[1:]},
         same_as_plan=same,
         largest_difference=max(totals) - min(totals),
