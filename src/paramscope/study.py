@@ -8,7 +8,7 @@
     profile: {samples: 32, max_tokens: 128}
     verify: {budget: 10m}
     tune: {domains: [support], budget: 15m}
-    share: {requests: 200000}
+    share: {requests: 200000, pilot: true, budget: 15m}
 
 ``model``, ``output`` and ``domains`` must be there. ``verify``, ``tune`` and ``share`` may be ``false`` and are then
 left out; where they are not named, ``verify`` and ``share`` take their defaults, and ``tune`` tries what the plan says
@@ -75,13 +75,35 @@ class TunePart(_Part):
     seed: int = 0
 
 
+PILOT_KEYS = ("seeds", "steps", "budget", "seed")
+"""Of the sharing pilot alone."""
+
+
 class SharePart(_Part):
-    """See ``paramscope.share``."""
+    """See ``paramscope.share``, and with ``pilot`` also ``paramscope.try_sharing``."""
 
     rank: int | None = None
+    own_layers: int | None = None
     prices: str | None = None
     requests: float | None = Field(default=None, strict=False)
     value: float | None = Field(default=None, strict=False)
+    pilot: bool = False
+    seeds: int | None = None
+    steps: int | None = None
+    budget: str | None = None
+    seed: int | None = None
+
+    @model_validator(mode="after")
+    def _of_the_pilot(self) -> SharePart:
+        """Refuse settings of a pilot that is not asked for.
+
+        Raises:
+            ValueError: there is one; pydantic makes its own error of it.
+        """
+        for name in PILOT_KEYS:
+            if getattr(self, name) is not None and not self.pilot:
+                raise ValueError(f"{name} is of the pilot; give pilot: true too, or leave it out")
+        return self
 
 
 class Study(_Part):
@@ -178,7 +200,7 @@ def _check_parts(study: Study, domains: list[str]) -> None:
     Raises:
         UsageError: a domain is not of the study, or a time is none.
     """
-    for part in (study.verify, study.tune):
+    for part in (study.verify, study.tune, study.share):
         if part:
             read_seconds(part.budget)
     if study.verify:

@@ -13,6 +13,8 @@ from paramscope.actions.roles import Confidence, LayerRole, Role
 from paramscope.errors import UsageError
 from paramscope.result.planned import DOCUMENT, Planned, ProposalRecord, read_plan
 from paramscope.result.profile import Profile
+from paramscope.result.share_pilot import Outcome, WayComparison, WayRecord
+from paramscope.result.shared import Shared
 from paramscope.result.tuned import (
     ComparisonRecord,
     EffectRecord,
@@ -24,6 +26,7 @@ from paramscope.result.tuned import (
     TunedDomain,
     Tuning,
 )
+from paramscope.sharing import share
 from tests.reference import make_profile
 
 NAMES = ["support", "code"]
@@ -48,9 +51,11 @@ def interval(value: float, half: float = 0.02) -> IntervalRecord:
     return IntervalRecord(value=value, low=value - half, high=value + half)
 
 
-def tuned(domain: str, changes: dict[str, float], statuses: dict[str, str], share: float = 0.01) -> TunedDomain:
+def tuned(
+    domain: str, changes: dict[str, float], statuses: dict[str, str], share: float = 0.01, rule: str = "spread"
+) -> TunedDomain:
     """A pilot with the change of loss by each plan, the plan's own first."""
-    plan = PlanRecord(rule="spread", layers=[0, 2], scores=[None] * 4, evidence="even", parameters=10, modules=[])
+    plan = PlanRecord(rule=rule, layers=[0, 2], scores=[None] * 4, evidence="even", parameters=10, modules=[])
     pilot = PilotRecord(
         arguments={},
         sizes=SizesRecord(
@@ -128,6 +133,65 @@ def test_a_control_that_was_better_is_proposed_in_its_place() -> None:
     done = tuned("code", {"spread": -0.1, "uniform": -0.2, "first": -0.5}, {"uniform": "worse", "first": "worse"})
     code = named(make_proposals(profile(), OPEN, tuning(done), None, Path("run")), "tune for code")
     assert code.text.startswith("Train first adapters")
+
+
+@pytest.mark.parametrize("status", ["no difference shown", "equal", "better"])
+def test_uniform_adapters_stay_where_no_choice_of_layers_was_better(status: str) -> None:
+    changes = {"plan": -0.4, "last": -0.39, "random": -0.2}
+    done = tuned("code", changes, {"last": status, "random": "better"}, rule="uniform")
+    code = named(make_proposals(profile(), OPEN, tuning(done), None, Path("run")), "tune for code")
+    assert "uniform" in code.text
+    assert code.benefit
+    assert code.benefit.value == pytest.approx(0.4)
+    worse = tuned("code", {"plan": -0.4, "last": -0.5}, {"last": "worse"}, rule="uniform")
+    code = named(make_proposals(profile(), OPEN, tuning(worse), None, Path("run")), "tune for code")
+    assert code.text.startswith("Train last adapters")
+
+
+def shared(changes: dict[str, float], statuses: dict[str, str]) -> Shared:
+    """What domains can share, with a pilot of some ways."""
+    made = share(profile(), rank=1)
+    ways = [
+        WayRecord(
+            name=name, layers=[[1]], parameters=8, rate=1e-3, at_edge=False, change=interval(change), domains={},
+            seconds=1, memory_bytes=1,
+        )
+        for name, change in changes.items()
+    ]  # fmt: skip
+    comparisons = [
+        WayComparison(
+            control=name, status=status, text="", count=16, needed=None, by_seed=[], forgetting=None, domains={},
+            value=0.1, low=0.0, high=0.2,
+        )
+        for name, status in statuses.items()
+    ]  # fmt: skip
+    return made.model_copy(update={"pilot": Outcome(ways=ways, comparisons=comparisons, sentence="So it was.")})
+
+
+@pytest.mark.parametrize(
+    ("statuses", "benefit"),
+    [
+        ({"shared": "better", "all-adapters": "equal"}, 0.4),
+        ({"shared": "no difference shown", "all-adapters": "equal"}, 0.3),
+        ({"shared": "better", "all-adapters": "worse"}, 0.5),
+    ],
+)
+def test_the_way_to_share_that_the_pilot_speaks_for_is_proposed(statuses: dict[str, str], benefit: float) -> None:
+    tried = shared({"adapters": -0.4, "shared": -0.3, "all-adapters": -0.5}, statuses)
+    proposal = named(make_proposals(profile(), OPEN, None, tried, Path("run")), "share")
+    assert proposal.status == "measured"
+    assert proposal.benefit
+    assert proposal.benefit.value == pytest.approx(benefit)
+    assert "So it was." in proposal.text
+    assert proposal.cost == pytest.approx(100 * 8 / (4 * 20))
+    assert proposal.evidence[0].source == "share-pilot.json"
+
+
+def test_sharing_that_did_not_surely_help_is_advised_against() -> None:
+    tried = shared({"adapters": 0.01, "shared": 0.0}, {"shared": "equal"})
+    proposal = named(make_proposals(profile(), OPEN, None, tried, Path("run")), "share")
+    assert proposal.status == "not supported"
+    assert proposal.text.startswith("Leave the model as it is for all")
 
 
 def test_training_that_did_not_surely_help_is_advised_against_and_comes_last() -> None:

@@ -23,8 +23,9 @@ from paramscope.actions.pilots.sizes import Sizes, Speed, fitting_sizes
 from paramscope.actions.pilots.training import train
 from paramscope.actions.pilots.trials import Trials
 from paramscope.actions.sharing.breakeven import pilot_gains
-from paramscope.actions.sharing.pilot import SharingPilot, judge, make_turns, sentence
-from paramscope.actions.sharing.ways import RANDOM, make_ways, partly_shared
+from paramscope.actions.sharing.outcome import RANDOM, sentence
+from paramscope.actions.sharing.pilot import SharingPilot, judge, make_turns
+from paramscope.actions.sharing.ways import make_ways, partly_shared
 from paramscope.actions.tuning.adapters import LinearModule, Modules
 from paramscope.models.blocks import find_blocks
 from paramscope.result.profile import Profile

@@ -25,7 +25,7 @@ domains:
   b: {{source: b.txt, lines: true}}
 profile: {{samples: 4, held_out: 8}}
 tune: {{domains: [a], steps: 2, seeds: 1, trainable: {TRAINABLE}}}
-share: {{requests: 1000}}
+share: {{requests: 1000, pilot: true, steps: 1, seeds: 1, rank: 2, own_layers: 1}}
 """
 
 
@@ -42,7 +42,7 @@ def test_a_study_leaves_every_result_and_is_not_done_twice(call: Call, study: Pa
     done = call("run", study)
     assert done.code == 0, done.err
     run = study.parent / "out"
-    for name in ("run.json", "verify.json", "tune.json", "share.json", "plan.json", "report.html"):
+    for name in ("run.json", "verify.json", "tune.json", "share-pilot.json", "share.json", "plan.json", "report.html"):
         assert (run / name).is_file(), name
     planned = Planned.model_validate_json((run / "plan.json").read_text())
     assert planned.made_from == ["run.json", "verify.json", "tune.json", "share.json"]
@@ -50,6 +50,7 @@ def test_a_study_leaves_every_result_and_is_not_done_twice(call: Call, study: Pa
     assert planned.pilot.domain == "b"
     tune = next(proposal for proposal in planned.proposals if proposal.name == "tune for a")
     assert tune.benefit is not None
+    assert next(proposal for proposal in planned.proposals if proposal.name == "share").benefit is not None
     for told in ("Layers", "Proposals", "Try first", "note: A role is about one layer alone"):
         assert told in done.out
     made_anew = ("report.html", "plan.json", "share.json")  # of what is there; the rest is not done again
@@ -63,7 +64,7 @@ def test_a_study_leaves_every_result_and_is_not_done_twice(call: Call, study: Pa
 
 def test_another_study_is_not_mixed_into_a_run(call: Call, study: Path) -> None:
     text = study.read_text() + "verify: false\n"
-    study.write_text(text.replace("share: {requests: 1000}", "share: false").replace("tune: {", "tune: false #"))
+    study.write_text(text.replace("share: {", "share: false #").replace("tune: {", "tune: false #"))
     assert call("run", study, "--quiet").code == 0
     study.write_text(study.read_text().replace("samples: 4", "samples: 5"))
     done = call("run", study, "--quiet")

@@ -13,14 +13,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from paramscope.actions.roles import LayerRole, Role
+from paramscope.actions.sharing.outcome import chosen_way
 from paramscope.result.planned import EvidenceRecord, PilotPlan, ProposalRecord
 from paramscope.result.profile import Profile
+from paramscope.result.share_pilot import Outcome
 from paramscope.result.shared import Shared
 from paramscope.result.tuned import EffectRecord, PilotRecord, TunedDomain, Tuning
 from paramscope.result.verification import IntervalRecord, plain
 from paramscope.wording import listed, told_share
 
 MEASURED, UNMEASURED, UNSUPPORTED = "measured", "not measured", "not supported"
+
+SIMPLEST = "uniform"
+"""The control that takes no choice of layers."""
 
 _BETTER = "better"
 """Status of a comparison in which the plan wins, see ``actions.judging``."""
@@ -118,7 +123,7 @@ def _untried(words: _Words, names: Sequence[str], first: str) -> ProposalRecord:
 
 
 def _tuned(words: _Words, name: str, tuned: TunedDomain, pilot: PilotRecord) -> ProposalRecord:
-    effect, text = _chosen(pilot)
+    effect, text = _chosen(tuned.plan.rule, pilot)
     benefit = _less(effect.domain)
     helps = benefit.low is not None and benefit.low > 0
     layers = tuned.plan.layers if effect is pilot.effects[0] else []
@@ -137,20 +142,29 @@ def _tuned(words: _Words, name: str, tuned: TunedDomain, pilot: PilotRecord) -> 
     )
 
 
-def _chosen(pilot: PilotRecord) -> tuple[EffectRecord, str]:
-    """The plan where it beat every control, else the control with the lowest loss."""
+def _chosen(rule: str, pilot: PilotRecord) -> tuple[EffectRecord, str]:
+    """The plan where it beat every control, else the simplest, unless another control did surely better."""
     plan, *controls = pilot.effects
     beaten = [each.control for each in pilot.comparisons if each.status == _BETTER]
     if controls and len(beaten) == len(pilot.comparisons):
-        return plan, f"Train the plan's layers (rule {plan.plan}): it did better than {listed(beaten)}."
+        return plan, f"Train the plan's layers (rule {rule}): it did better than {listed(beaten)}."
     if not controls:
-        return plan, f"Train the plan's layers (rule {plan.plan}); no control was tried beside it."
-    uniform = next((each for each in controls if each.plan == "uniform"), controls[0])
-    best = min(controls, key=lambda each: math.inf if each.domain.value is None else each.domain.value)
+        return plan, f"Train the plan's layers (rule {rule}); no control was tried beside it."
     worse = {each.control for each in pilot.comparisons if each.status == "worse"}
-    chosen = best if best.plan in worse else uniform
+    best = min(controls, key=lambda each: math.inf if each.domain.value is None else each.domain.value)
+    if best.plan in worse:
+        chosen = best
+    elif rule == SIMPLEST:
+        return (
+            plan,
+            f"Train {SIMPLEST} adapters, which no choice of layers of equal size was better than. {pilot.sentence}",
+        )
+    else:
+        chosen = next((each for each in controls if each.plan == SIMPLEST), plan)
+    if chosen is plan:
+        return plan, f"Train the plan's layers (rule {rule}), for want of a control that did better. {pilot.sentence}"
     return chosen, (
-        f"Train {chosen.plan} adapters: the plan (rule {plan.plan}) was not better than controls of equal size. "
+        f"Train {chosen.plan} adapters: the plan (rule {rule}) was not better than controls of equal size. "
         f"{pilot.sentence}"
     )
 
@@ -199,7 +213,10 @@ def _share(words: _Words, shared: Shared | None) -> ProposalRecord:
     )
     if shared is None:
         return blank
+    blank = blank.model_copy(update={"command": f"{blank.command} --pilot"})
     paying = [each for each in shared.break_even if each.benefit is not None and each.benefit.value is not None]
+    if not paying and shared.pilot:
+        return _tried_sharing(blank, shared, shared.pilot)
     if not paying:
         grouped = f" {listed(['+'.join(group) for group in shared.groups])} can share more." if shared.groups else ""
         return blank.model_copy(
@@ -218,6 +235,37 @@ def _share(words: _Words, shared: Shared | None) -> ProposalRecord:
             "status": MEASURED if benefit and benefit.low is not None and benefit.low > 0 else UNSUPPORTED,
             "benefit": benefit,
             "cost": best.month.value,
+        }
+    )
+
+
+def _tried_sharing(blank: ProposalRecord, shared: Shared, pilot: Outcome) -> ProposalRecord:
+    """The way that the pilot speaks for, by what it changes; no value of that was given."""
+    name = chosen_way(pilot.comparisons)
+    way = next(each for each in pilot.ways if each.name == name)
+    benefit = _less(way.change)
+    helps = benefit.low is not None and benefit.low > 0
+    trained = sum(record.parameters for record in shared.layers)
+    told = next((option.text for option in shared.options if option.name == name), name)
+    return blank.model_copy(
+        update={
+            "text": f"{told[0].upper()}{told[1:]}. {pilot.sentence}"
+            if helps
+            else f"Leave the model as it is for all: what was tried did not surely lower the loss. {pilot.sentence}",
+            "layers": way.layers[0] if len(way.layers) == 1 else [],
+            "status": MEASURED if helps else UNSUPPORTED,
+            "benefit": benefit,
+            "unit": "nats per token less on all domains' held-out texts",
+            "cost": 100 * way.parameters / trained,
+            "cost_unit": "% of the layers' parameters in adapters",
+            "evidence": [
+                EvidenceRecord(
+                    text=f"change of loss by {each.name}, nats per token",
+                    source="share-pilot.json",
+                    **each.change.model_dump(),
+                )
+                for each in pilot.ways
+            ],
         }
     )
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from paramscope.result.planned import Planned
-    from paramscope.study import ReadStudy
+    from paramscope.study import ReadStudy, SharePart
 
 
 @click.command()
@@ -39,7 +39,7 @@ def command(study: str, dry_run: bool, as_json: bool, quiet: bool) -> None:
     profile: {samples: 32, max_tokens: 128}
     verify: {budget: 10m}           # or false
     tune: {domains: [support]}      # or false; left out: what the plan says to try first
-    share: {requests: 200000}       # or false
+    share: {requests: 200000}       # or false; pilot: true tries the ways to share
     """  # noqa: D301 - click wants the character \b itself
     from paramscope.study import read_study
 
@@ -77,6 +77,8 @@ def told(read: ReadStudy) -> list[str]:
         lines.append(f"tune: {pilots}; {study.tune.budget or '15m'} each")
     if study.share and len(read.specs) > 1:
         lines.append("share: what the domains can share, what it costs, when it pays back")
+        if study.share.pilot:
+            lines.append(f"sharing pilot: {study.share.budget or '15m'}")
     return [*lines, "plan and page"]
 
 
@@ -114,16 +116,37 @@ def carry_out(read: ReadStudy, talk: Console, *, quiet: bool) -> Planned:
         # What is first is asked of a run without pilots, so that the study means the same when it is gone on with.
         _pilots(read, talk, study.tune.domains or [first_to_try(run)])
     if study.share and len(read.specs) > 1:
-        from paramscope.sharing import share
-
-        given = {name: value for name, value in study.share.model_dump().items() if value is not None}
-        if study.share.prices is not None:
-            given["prices"] = read.base / study.share.prices
-        share(run, **given)
+        _sharing(read, study.share, talk)
     planned = plan(run)
     page = write_report(run)
     talk.print(f"page: {inert(page)}", soft_wrap=True)
     return planned
+
+
+def _sharing(read: ReadStudy, asked: SharePart, talk: Console) -> None:
+    from paramscope.sharing import share
+    from paramscope.study import PILOT_KEYS
+
+    given = {name: value for name, value in asked.model_dump(exclude={"pilot"}).items() if value is not None}
+    of_pilot = {name: given.pop(name) for name in PILOT_KEYS if name in given}
+    if asked.pilot:
+        from paramscope.sharing_pilot import try_sharing
+
+        of_both = {name: given[name] for name in ("rank", "own_layers") if name in given}
+        of_pilot["budget"] = read_seconds(asked.budget)
+        with stage_bars(talk) as progress:
+            try_sharing(
+                read.output,
+                read.model,
+                device=read.settings.device,
+                resume=True,
+                progress=progress,
+                **of_both,
+                **of_pilot,
+            )
+    if asked.prices is not None:
+        given["prices"] = read.base / asked.prices
+    share(read.output, **given)
 
 
 def _pilots(read: ReadStudy, talk: Console, domains: list[str]) -> None:

@@ -27,10 +27,9 @@ from paramscope.actions.pilots.material import Material, ordered
 from paramscope.actions.pilots.sizes import Sizes
 from paramscope.actions.pilots.training import PeakMemory, Tokens, text_losses, train
 from paramscope.actions.pilots.trials import Trials, search_rate
-from paramscope.actions.sharing.costs import EVERYWHERE, SHARED
-from paramscope.actions.sharing.ways import RANDOM, Activate, Way, partly_shared
+from paramscope.actions.sharing.outcome import sentence
+from paramscope.actions.sharing.ways import Activate, Way, partly_shared
 from paramscope.actions.tuning.adapters import Modules
-from paramscope.actions.tuning.layers import told_layers
 from paramscope.actions.tuning.pilot import Progress
 from paramscope.result.share_pilot import Outcome, WayComparison, WayRecord
 from paramscope.result.tuned import TrialRecord
@@ -219,52 +218,3 @@ def judge(pilot: SharingPilot, before: Mapping[str, Array], chosen: Mapping[str,
     own = pilot.ways[0].draws[0]
     change = told_interval(judged(whole, losses[plan][_ALL], groups=groups))
     return Outcome(ways=ways, comparisons=comparisons, sentence=sentence(own, change, comparisons))
-
-
-_NAMES: Mapping[str, str] = {
-    SHARED: "one adapter for all",
-    EVERYWHERE: "own adapters everywhere",
-    RANDOM: "as many own layers drawn at random",
-}
-
-_VERDICTS: Mapping[str, str] = {
-    "better": "better than",
-    "worse": "worse than",
-    "equal": "equal to",
-    "no difference shown": "not shown to differ from",
-    "undecided": "not decided against",
-}
-
-
-def sentence(own: Sequence[int], change: str, comparisons: Sequence[WayComparison]) -> str:
-    """The pilot in a few sentences.
-
-    Args:
-        own: layers of the plan that are the domains' own.
-        change: of the held-out loss by the plan, with its interval.
-        comparisons: of the plan with the other ways.
-
-    Returns:
-        What may be said, and what may not.
-    """
-    told = (
-        f"Own adapters in layers {told_layers(own)} over a shared rest change the held-out loss by {change} nats per "
-    )
-    told += "token over all domains"
-    parts = []
-    for status, words in _VERDICTS.items():
-        names = [_NAMES.get(each.control, each.control) for each in comparisons if each.status == status]
-        if names:
-            parts.append(f"{words} {', '.join(names)}")
-    statuses = {each.control: each.status for each in comparisons}
-    worse = [name for name, status in statuses.items() if status == "worse"]
-    if worse:
-        best = max((each for each in comparisons if each.control in worse), key=lambda each: each.value or 0.0)
-        end = f"Take {_NAMES.get(best.control, best.control)} rather than this plan."
-    elif statuses.get(SHARED) != "better":
-        end = "Nothing is shown to be gained by adapters of the domains' own: one for all is smaller, and would do."
-    elif statuses.get(RANDOM) not in (None, "better"):
-        end = "Adapters of the domains' own pay; in which layers they lie is not shown to matter."
-    else:
-        end = "Adapters of the domains' own pay, and so does the choice of their layers."
-    return f"{told}; it is {'; '.join(parts)}. {end}"

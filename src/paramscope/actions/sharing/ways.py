@@ -17,12 +17,10 @@ from torch import nn
 from paramscope.actions.pilots.lora import inject, lora_config, lora_layers
 from paramscope.actions.pilots.training import check_adapted, kept, let_train, seeded
 from paramscope.actions.sharing.costs import ADAPTERS, EVERYWHERE, SHARED
+from paramscope.actions.sharing.outcome import RANDOM
 
 if TYPE_CHECKING:
     from peft.tuners.lora import LoraLayer
-
-RANDOM = "random layers"
-"""The control: as many own layers as the plan has, drawn at random."""
 
 Activate = Callable[[int], None]
 """Makes the adapters of a domain, by its number, those that the model uses and trains."""
