@@ -14,21 +14,13 @@ measured again.
 from __future__ import annotations
 
 import argparse
-import datetime
-import platform
-import shlex
-import sys
 from pathlib import Path
 
-import torch
-
+from benchmarks.document import DOCUMENT, made_by, write
 from benchmarks.pruning.study import BASELINE, FILES, Record, Study
 from benchmarks.pruning.tables import matrix_table, perplexity_table
 from paramscope.cli.talk import silence_libraries
 from paramscope.result.pruned import STATEMENT
-
-DOCUMENT = Path("docs/results.md")
-BEGIN, END = "<!-- pruning: made by `python -m benchmarks.pruning --write` -->", "<!-- /pruning -->"
 
 
 def document(study: Study) -> str:
@@ -42,13 +34,11 @@ def document(study: Study) -> str:
         "domains": list(options.domains),
         "profile": [options.profile_samples, options.profile_tokens],
     }
-    command = shlex.join(["python", "-m", "benchmarks.pruning", *_told_arguments()])
     scored = "all blocks" if options.blocks is None else f"{options.blocks} blocks, spread evenly"
     lines = [
         "## Pruning",
         "",
-        f"{datetime.datetime.now(datetime.UTC).date()}, {platform.machine()}, {torch.get_num_threads()} threads, "
-        f"PyTorch {torch.__version__}: `{command}`. "
+        f"{made_by('pruning')} "
         "SmolLM2-135M-Instruct (Q4_1, as float32); all linear weights of its layers. Calibrated on "
         f"{options.samples} texts of C4, at most {options.max_tokens} tokens each; every seed draws others. ± is half "
         "the width of a 95 % interval: over seeds, or over held-out texts. It says nothing of other models.",
@@ -64,26 +54,6 @@ def document(study: Study) -> str:
         STATEMENT,
     ]
     return "\n".join(lines)
-
-
-def _told_arguments() -> list[str]:
-    """The call's arguments, without the paths of this machine."""
-    told, rest = [], iter(sys.argv[1:])
-    for argument in rest:
-        told.append(argument)
-        if argument in ("--data", "--work"):
-            next(rest)
-            told.append("DIR")
-    return told
-
-
-def write(text: str) -> None:
-    """Put the tables between the marks in the document."""
-    content = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.is_file() else f"# Results\n\n{BEGIN}\n{END}\n"
-    if BEGIN not in content:
-        content += f"\n{BEGIN}\n{END}\n"
-    before, rest = content.split(BEGIN)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
 def main() -> None:
@@ -114,7 +84,7 @@ def main() -> None:
     text = document(study)
     print(text)
     if options.write:
-        write(text)
+        write("pruning", text)
 
 
 if __name__ == "__main__":
