@@ -62,15 +62,16 @@ def main() -> None:
     if pilot is None:
         parser.error(f"{options.run} has no pilot; 'paramscope share {options.run} --pilot' makes one")
     sizes, manifest = pilot.sizes, read_manifest(options.run)
+    rates = ", ".join(f"{rate:g}" for rate in sizes.rates)
     text = "\n".join(
         [
             "## Sharing",
             "",
             f"{made_by('sharing')} Of `paramscope share RUN --pilot`: {manifest.model.name}, {len(pilot.domains)} "
-            f"domains; LoRA of rank {pilot.rank}, own layers of the plan {told_layers(pilot.own_layers)}; {sizes.steps} steps a "
-            f"domain of {sizes.batch} texts cut to {sizes.tokens} tokens, {sizes.seeds} seeds, learning rates "
-            f"{', '.join(f'{rate:g}' for rate in sizes.rates)} to choose from. Change of the held-out loss "
-            f"({sizes.test} texts a domain), nats per token, negative is better; 95 % intervals, paired by text.",
+            f"domains; LoRA of rank {pilot.rank}, own layers of the plan {told_layers(pilot.own_layers)}; "
+            f"{sizes.steps} steps a domain of {sizes.batch} texts cut to {sizes.tokens} tokens, {sizes.seeds} "
+            f"seeds, learning rates {rates} to choose from. Change of the held-out loss ({sizes.test} texts a domain), "
+            "nats per token, negative is better; 95 % intervals, paired by text.",
             "",
             *table(pilot),
             pilot.outcome.sentence,

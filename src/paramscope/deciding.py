@@ -33,12 +33,29 @@ def plan(run: str | os.PathLike[str]) -> Planned:
         UsageError: the run, or a result in it, cannot be read.
     """
     folder = Path(run)
-    profile = Profile.load(os.fspath(run))
+    found = make_plan(folder)
+    planned.write_plan(folder, found)
+    return found
+
+
+def make_plan(folder: Path) -> Planned:
+    """The plan of a run, which is not kept.
+
+    Args:
+        folder: of the run.
+
+    Returns:
+        The plan.
+
+    Raises:
+        UsageError: the run, or a result in it, cannot be read.
+    """
+    profile = Profile.load(os.fspath(folder))
     checks = verification.load_checks(folder)
     tuning, sharing = tuned.read_tuning(folder), shared.read_shared(folder)
     roles = layer_roles(profile, checks)
     there = {verification.DOCUMENT: checks, tuned.DOCUMENT: tuning, shared.DOCUMENT: sharing}
-    found = Planned(
+    return Planned(
         paramscope=version("paramscope"),
         run_sha256=verification.run_digest(folder),
         layers=[
@@ -60,8 +77,6 @@ def plan(run: str | os.PathLike[str]) -> Planned:
             *(() if checks else ("No causal checks: no layer can be called spare or fragile. Run paramscope verify.",)),
         ],
     )
-    planned.write_plan(folder, found)
-    return found
 
 
 def first_to_try(run: str | os.PathLike[str]) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from paramscope.cli.common import inert, output_options, print_json
 from paramscope.errors import UsageError
+
+if TYPE_CHECKING:
+    from paramscope.report.decision import Decisions
 
 
 @click.command()
@@ -53,7 +57,7 @@ def write_report(run: str | Path, output: str | Path | None = None) -> Path:
         raise UsageError(f"output {path} is no file but a device or a pipe; give a file")
     if os.path.isfile(path) and not _is_page(path):
         raise UsageError(f"output {path} is there and is no page, so it is not replaced; give another with -o")
-    page = render_report(Profile.load(run), load_checks(Path(run)))
+    page = render_report(Profile.load(run), load_checks(Path(run)), _decisions(Path(run)))
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,6 +66,17 @@ def write_report(run: str | Path, output: str | Path | None = None) -> Path:
     except OSError as error:
         raise UsageError(f"output {path} cannot be written ({error.strerror}); give another with -o") from error
     return path
+
+
+def _decisions(run: Path) -> Decisions | None:
+    """What the run leads to; None where nothing was planned or tried."""
+    from paramscope.deciding import make_plan
+    from paramscope.report.decision import Decisions
+    from paramscope.result import planned, shared, tuned
+
+    if not any((run / name).is_file() for name in (planned.DOCUMENT, tuned.DOCUMENT, shared.DOCUMENT)):
+        return None
+    return Decisions(make_plan(run), tuned.read_tuning(run), shared.read_shared(run))
 
 
 def _is_page(path: Path) -> bool:

@@ -14,6 +14,7 @@ from paramscope.measures.similarity import FEWEST
 from paramscope.report import text
 from paramscope.report.causal import causal_section
 from paramscope.report.colours import DARK, LIGHT, NIGHT, PAPER, series_style
+from paramscope.report.decision import Decisions, decision_section
 from paramscope.report.density import LITTLE_TO_SEE, density_figures, paper_figures
 from paramscope.report.fidelity import FACTOR
 from paramscope.report.findings import COSINE_STEP, DENSITY_STEP, Verdict, find
@@ -31,12 +32,13 @@ OBJECTIVES = {
 """What each objective is, in words."""
 
 
-def render_report(profile: Profile, checks: Checks | None = None) -> str:
+def render_report(profile: Profile, checks: Checks | None = None, decisions: Decisions | None = None) -> str:
     """Make the page of a run.
 
     Args:
         profile: the run.
         checks: of the run, where it was verified.
+        decisions: what the run leads to, where anything was planned or tried.
 
     Returns:
         One HTML document in English without scripts that reads nothing from anywhere.
@@ -77,6 +79,7 @@ def render_report(profile: Profile, checks: Checks | None = None) -> str:
             }
         ),
         "causal": causal_section(profile, checks, names) if checks else None,
+        "decision": decision_section(decisions) if decisions else None,
         "lengths": _lengths(profile),
         "arguments": argument_rows(profile.manifest.arguments),
     }
@@ -111,6 +114,7 @@ def _environment() -> jinja2.Environment:
         "clean": text.clean,
         "layer_range": text.layer_range,
         "date": _date,
+        "lower_first": lambda sentence: sentence[:1].lower() + sentence[1:],
     }
     environment.globals |= {
         "Verdict": Verdict,
