@@ -225,18 +225,29 @@ def _share(words: _Words, shared: Shared | None) -> ProposalRecord:
                 f"measured gain, only costs are known.{grouped}"
             }
         )
-    best = max(paying, key=lambda each: (each.benefit.low if each.benefit else None) or -math.inf)
+    spoken_for = chosen_way(shared.pilot.comparisons) if shared.pilot else None
+    chosen = [each for each in paying if each.option == spoken_for] or paying
+    best = max(chosen, key=lambda each: ((each.benefit.low if each.benefit else None) or -math.inf) - each.month.value)
     option = next(each for each in shared.options if each.name == best.option)
     benefit = best.benefit
     return blank.model_copy(
         update={
-            "text": f"{option.text}. {best.told}",
+            "text": " ".join(
+                [f"{_sentence(option.text)} {_sentence(best.told)}", *([shared.pilot.sentence] if shared.pilot else [])]
+            ),
             "layers": option.layers,
             "status": MEASURED if benefit and benefit.low is not None and benefit.low > 0 else UNSUPPORTED,
             "benefit": benefit,
             "cost": best.month.value,
         }
     )
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
+
+
+_LEAVE = "leave the model as it is for all: what was tried did not surely lower the loss"
 
 
 def _tried_sharing(blank: ProposalRecord, shared: Shared, pilot: Outcome) -> ProposalRecord:
@@ -249,9 +260,7 @@ def _tried_sharing(blank: ProposalRecord, shared: Shared, pilot: Outcome) -> Pro
     told = next((option.text for option in shared.options if option.name == name), name)
     return blank.model_copy(
         update={
-            "text": f"{told[0].upper()}{told[1:]}. {pilot.sentence}"
-            if helps
-            else f"Leave the model as it is for all: what was tried did not surely lower the loss. {pilot.sentence}",
+            "text": f"{_sentence(told if helps else _LEAVE)} {pilot.sentence}",
             "layers": way.layers[0] if len(way.layers) == 1 else [],
             "status": MEASURED if helps else UNSUPPORTED,
             "benefit": benefit,
