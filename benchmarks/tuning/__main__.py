@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--rates", type=float, nargs="+", default=[2e-3, 6e-3])
+    parser.add_argument("--confirm-rates", type=float, nargs="+", default=[6e-3, 1.5e-2])
     parser.add_argument("--select-seeds", type=int, default=1)
     parser.add_argument("--confirm-seeds", type=int, default=3)
     parser.add_argument("--validation", type=int, default=12)
@@ -54,17 +55,17 @@ def main() -> None:
     confirmed = study.confirm((best, *CONTROLS))
     won = zip(confirmed, verdicts(confirmed, best), strict=True)
     told = ", ".join(f"{status} on {name}" for name, status in won)
-    rates = " and ".join(f"{rate:g}" for rate in options.rates)
+    rates, later = (" and ".join(f"{rate:g}" for rate in given) for given in (options.rates, options.confirm_rates))
     text = "\n".join(
         [
             "## Partial fine-tuning",
             "",
             f"{made_by('tuning')} SmolLM2-135M-Instruct (Q4_1, as float32). LoRA in all linear weights of the chosen "
             f"layers, {options.trainable} of the layers' parameters, a fifth of the layers where nothing else is said; "
-            f"{options.steps} steps of 4 texts cut to {options.tokens} tokens, learning rates {rates} to choose from "
-            f"by {options.validation} texts kept apart. Changes of the held-out loss ({options.tests} texts), nats per "
-            "token, negative is better; in brackets 95 % intervals of the difference, paired by text. Short trainings "
-            "on few texts, of one small model.",
+            f"{options.steps} steps of 4 texts cut to {options.tokens} tokens, learning rates {rates} (then {later}) "
+            f"to choose from by {options.validation} texts kept apart. Changes of the held-out loss ({options.tests} "
+            "texts), nats per token, negative is better; in brackets 95 % intervals of the difference, paired by text. "
+            "Short trainings on few texts, of one small model.",
             "",
             f"### Chosen on {' and '.join(options.select)} ({options.select_seeds} seed)",
             "",

@@ -79,13 +79,15 @@ class Study:
 
     def select(self) -> dict[str, Tried]:
         """Every contender on the domains that the best is chosen on."""
-        return {domain: self._tried(domain, None, self.options.select_seeds) for domain in self.options.select}
+        seeds, rates = self.options.select_seeds, self.options.rates
+        return {domain: self._tried(domain, None, seeds, rates) for domain in self.options.select}
 
     def confirm(self, names: Sequence[str]) -> dict[str, Tried]:
         """Some contenders on the other domains."""
-        return {domain: self._tried(domain, names, self.options.confirm_seeds) for domain in self.options.confirm}
+        seeds, rates = self.options.confirm_seeds, self.options.confirm_rates
+        return {domain: self._tried(domain, names, seeds, rates) for domain in self.options.confirm}
 
-    def _tried(self, domain: str, names: Sequence[str] | None, seeds: int) -> Tried:
+    def _tried(self, domain: str, names: Sequence[str] | None, seeds: int, rates: Sequence[float]) -> Tried:
         options, planner = self.options, self.planner
         planner.domain = domain
         sizes = Sizes(
@@ -95,7 +97,7 @@ class Study:
             training=options.steps * BATCH,
             validation=options.validation,
             test=options.tests,
-            rates=tuple(options.rates),
+            rates=tuple(rates),
             seeds=seeds,
             expected_seconds=None,
         )

@@ -55,7 +55,7 @@ def tune(
         run: its profile, or the folder of a run; then the result is kept there.
         domain: of the run.
         rule: that chooses the layers, see ``actions.tuning.layers``.
-        layers: how many, or which; a fifth when None.
+        layers: how many the rule chooses, or which; a fifth when None. ``uniform`` takes all.
         trainable: parameters of all adapters together: a share of the layers' (``1%``) or a number.
         rank: of every adapter, in place of ``trainable``.
         export: a folder for the plan in the form of PEFT and axolotl, and as a list.

@@ -141,10 +141,11 @@ def test_a_result_is_kept_and_read_again(run: Path, tiny_model: Path, monkeypatc
     assert kept
     assert [each.domain for each in kept.domains] == ["a", "b"]
     monkeypatch.setattr("paramscope.actions.tuning.planner.locate", lambda *_: pytest.fail("the model was opened"))
-    for options in (QUICK, {"trainable": TRAINABLE}, {"trainable": TRAINABLE, "overwrite": True}):
+    alone: dict[str, Any] = {"trainable": TRAINABLE, "rule": "spread"}
+    for options in (QUICK, alone, alone | {"overwrite": True}):
         assert paramscope.tune(tiny_model, run, "a", **options) == found
     for options, message in (
-        ({"trainable": TRAINABLE, "layers": 2}, "layers: null there, 2 now"),
+        (alone | {"layers": 2}, "layers: null there, 2 now"),
         (QUICK | {"steps": 5}, "steps: 4 there, 5 now"),
         (QUICK | {"train": ["w1 w2"]}, "train: null there, "),
     ):
@@ -217,8 +218,18 @@ def test_the_full_set_holds_all_controls_against_the_plan(made: Path, tiny_model
             assert plan.layers == [int(scores.argmax())]
 
 
+def test_the_default_trains_all_layers_and_is_held_against_choices_of_fewer(made: Path, tiny_model: Path) -> None:
+    options = {name: value for name, value in QUICK.items() if name != "rule"}
+    found = paramscope.tune(tiny_model, Profile.load(made), "a", **options, seeds=1)
+    assert found.pilot
+    assert (found.plan.rule, found.plan.layers) == ("uniform", [0, 1, 2, 3])
+    assert {name: [plan.layers for plan in plans] for name, plans in found.pilot.controls.items()}["last"] == [[3]]
+    assert list(found.pilot.controls) == ["last", "random"]
+    assert "Training layers 0-3 (uniform)" in found.pilot.sentence
+
+
 def test_a_rule_that_is_measured_can_be_the_plan(made: Path, tiny_model: Path) -> None:
-    found = paramscope.tune(tiny_model, Profile.load(made), "a", **QUICK | {"steps": 1}, rule="gradient", seeds=1)
+    found = paramscope.tune(tiny_model, Profile.load(made), "a", **QUICK | {"steps": 1, "rule": "gradient"}, seeds=1)
     assert found.plan.rule == "gradient"
     assert all(score is not None for score in found.plan.scores)
 
@@ -266,11 +277,12 @@ def test_texts_given_in_python_are_trained_on(made: Path, tiny_model: Path) -> N
         ({"resume": True, "overwrite": True}, "--resume and --overwrite contradict each other"),
         ({"trainable": "0%"}, "--trainable '0%' is out of range"),
         (
-            {"trainable": "1%"},
+            {"trainable": "1%", "rule": "spread"},
             "368 trainable parameters are too few: a rank of 1 in the 7 modules of layers 2 takes 512",
         ),
         ({"rank": 17}, "would get a rank of 17, and its weight has 16"),
-        ({"layers": 9}, "--layers 9 is out of range; the model has 4 layers"),
+        ({"layers": 9, "rule": "spread"}, "--layers 9 is out of range; the model has 4 layers"),
+        ({"layers": 2}, "--layers 2: the rule uniform trains all layers; give another --rule"),
         ({"layers": [9]}, "layer 9 is unknown; the model has 4 layers, 0 to 3"),
         ({"rule": "deep"}, "--rule 'deep' is unknown"),
         ({"rule": "damage"}, "goes by the causal checks, and the run has none"),
@@ -287,7 +299,7 @@ def test_what_cannot_be_is_refused(made: Path, tiny_model: Path, options: dict[s
 
 
 def test_a_rank_gives_every_module_that_rank(made: Path, tiny_model: Path) -> None:
-    found = paramscope.tune(tiny_model, Profile.load(made), "a", rank=3, layers=2)
+    found = paramscope.tune(tiny_model, Profile.load(made), "a", rank=3, layers=2, rule="spread")
     assert {module.rank for module in found.plan.modules} == {3}
     assert found.plan.layers == [1, 3]
 

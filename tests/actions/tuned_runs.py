@@ -17,7 +17,7 @@ SAMPLES, HELD_OUT, ROWS = 4, 8, 40
 TRAINABLE = 6144
 """Three ranks in every module of the tiny model, or twelve in those of a layer."""
 
-QUICK: dict[str, Any] = {"pilot": True, "steps": 4, "trainable": TRAINABLE}
+QUICK: dict[str, Any] = {"pilot": True, "steps": 4, "trainable": TRAINABLE, "rule": "spread"}
 
 
 def write_texts(path: Path, texts: list[str]) -> str:

@@ -40,7 +40,7 @@ def line(profiled: Path, tmp_path: Path) -> tuple[str | Path, ...]:
 
 def test_a_plan_is_printed_exported_and_called_untested(call: Call, line: tuple[str, ...], tmp_path: Path) -> None:
     plan = tmp_path / "plan"
-    done = call(*line, "--trainable", "20%", "--layers", "2", "--export", plan)
+    done = call(*line, "--trainable", "20%", "--rule", "spread", "--layers", "2", "--export", plan)
     assert done.code == 0, done.err
     assert "Plan for a: LoRA in layers 1, 3 (spread)" in done.out
     assert "This plan is untested: nothing says yet that it is better than any other; --pilot tries it." in done.out
@@ -50,7 +50,7 @@ def test_a_plan_is_printed_exported_and_called_untested(call: Call, line: tuple[
     (found,) = kept.domains
     document = json.loads((plan / "adapter_config.json").read_text())
     assert document["target_modules"] == [module.name for module in found.plan.modules]
-    again = call(*line, "--trainable", "20%", "--layers", "2", "--export", plan)
+    again = call(*line, "--trainable", "20%", "--rule", "spread", "--layers", "2", "--export", plan)
     assert again.code == 2
     assert "holds adapter_config.json, axolotl.yaml, modules.txt; --overwrite replaces them" in again.err
 
@@ -114,7 +114,8 @@ def test_other_texts_can_be_trained_on(call: Call, line: tuple[str, ...], tmp_pa
     ("options", "message"),
     [
         (("--domain", "c"), "domain 'c' is not in the run"),
-        (("--layers", "9"), "--layers 9 is out of range; the model has 4 layers, so give 1 to 4"),
+        (("--layers", "9", "--rule", "spread"), "--layers 9 is out of range; the model has 4 layers, so give 1 to 4"),
+        (("--layers", "2"), "--layers 2: the rule uniform trains all layers"),
         (("--layers", "1,9"), "layer 9 is unknown; the model has 4 layers, 0 to 3"),
         (("--layers", "all"), "--layers 'all': give a number of layers such as 6, or layers such as 2,7,20-23"),
         (("--layers", "1,2", "--rule", "last"), "--rule chooses layers, and --layers names them"),

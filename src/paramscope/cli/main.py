@@ -68,6 +68,8 @@ def _fail(message: str, code: int, *, loud: bool = False) -> int:
 
 def main() -> None:
     """Run the command line and exit."""
+    # tqdm reads it once, when it is first imported: from here on, other libraries' loading bars stay out of the talk.
+    os.environ["TQDM_DISABLE"] = "1"
     try:
         code = cli.main(prog_name="paramscope", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):

@@ -21,11 +21,9 @@ _BACKWARD_WEIGHT = 4
 
 
 def silence_libraries() -> None:
-    """Keep loading bars, retries and hints of other libraries out of the talk."""
+    """Keep retries and hints of other libraries, and bars that ``main`` does not reach, out of the talk."""
     import logging
-    import os
 
-    os.environ["TQDM_DISABLE"] = "1"
     from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging as transformers_logging
 

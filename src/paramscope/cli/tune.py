@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.option("--run", required=True, type=click.Path(), help="The run that says what MODEL's layers do.")
 @click.option("--domain", required=True, help="Of the run, to be tuned for.")
-@click.option("--rule", default=None, help="How layers are chosen: spread, specific, density, damage, last and others.")
-@click.option("--layers", help="How many (6), or which (2,7,20-23); a fifth if left out.")
+@click.option(
+    "--rule",
+    help="How layers are chosen: uniform (all of them), spread, specific, density, damage, gradient, last and others.  "
+    "[default: uniform]",
+)
+@click.option("--layers", help="How many (6; a fifth if left out) a rule chooses, or which (2,7,20-23).")
 @click.option("--trainable", help="Parameters of all adapters, a share of the layers' or a number.  [default: 1%]")
 @click.option("--rank", type=int, help="Of every adapter, in place of --trainable.")
 @click.option("--export", type=click.Path(), help="Folder for the plan as PEFT, axolotl and a list take it.")

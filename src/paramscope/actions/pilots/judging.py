@@ -103,7 +103,7 @@ def effect(before: Array, after: Array, *, seed: int = 0, groups: NDArray[np.int
     return _interval(after - before, seed, groups)
 
 
-def overall(domain: str, plan: str, change: Interval, comparisons: Sequence[Comparison]) -> str:
+def overall(domain: str, plan: str, change: Interval, comparisons: Sequence[Comparison], *, chosen: bool = True) -> str:
     """The pilot in a few sentences.
 
     Args:
@@ -111,6 +111,7 @@ def overall(domain: str, plan: str, change: Interval, comparisons: Sequence[Comp
         plan: what was trained, in words.
         change: of the domain's held-out loss by training the plan.
         comparisons: with the controls.
+        chosen: whether the plan chooses layers; otherwise it trains all.
 
     Returns:
         What may be said, and what may not.
@@ -132,7 +133,7 @@ def overall(domain: str, plan: str, change: Interval, comparisons: Sequence[Comp
     if not comparisons:
         end = " It was held against nothing."
     elif statuses == {"better"}:
-        end = " The choice of layers pays here."
+        end = " The choice of layers pays here." if chosen else " No choice of layers that was tried does as well here."
     elif "worse" in statuses:
         best = min((each for each in comparisons if each.status == "worse"), key=lambda each: -each.found.value)
         end = f" Take {best.control} rather than this plan."

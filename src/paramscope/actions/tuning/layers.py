@@ -20,12 +20,9 @@ from paramscope.errors import UsageError
 from paramscope.result.profile import Profile
 from paramscope.wording import did_you_mean, listed, quoted
 
-DEFAULT_RULE = "spread"
-"""The rule where none is named. It is kept for as long as the pilots support it: on the domains that it was not chosen
-by, it must do at least as well as every control of equal trainable parameters in held-out loss of the domain. What
-speaks for it so far is one prototype (full training of 6 of 30 layers, one domain, one seed), in which evenly spread
-layers did better than any six neighbouring ones. What speaks against it are two short pilots with LoRA on the embedded
-model (8 and 16 steps, 8 held-out texts, two seeds; word problems and code), in which ``uniform`` did better."""
+DEFAULT_RULE = "uniform"
+"""The rule where none is named: the simplest of all, as no choice of fewer layers did better on the domains that it was
+not chosen by (``python -m benchmarks.tuning``; the numbers are in ``docs/results.md``)."""
 
 PLACE_RULES = ("spread", "uniform", "first", "middle", "last", "random")
 """By a layer's place alone."""
@@ -85,7 +82,7 @@ def choose_layers(
 
     Args:
         rule: one of ``RULES``.
-        count: how many; ``uniform`` takes all.
+        count: how many; ``uniform`` takes all, whatever is said.
         profile: of a run.
         domain: that the model is to be tuned for.
         damages: ``Checks.parts`` of the run's causal checks, for ``damage``.

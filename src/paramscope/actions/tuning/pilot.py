@@ -220,4 +220,5 @@ def judge_pilot(
     plan = pilot.contenders[0].plans[0]
     told = f"Training layers {told_layers(plan.choice.layers)} ({plan.choice.rule})"
     change = effect(before[pilot.domain], losses[PLAN][pilot.domain], seed=pilot.seed)
-    return effects, [comparison_record(each) for each in found], overall(pilot.domain, told, change, found)
+    sentence = overall(pilot.domain, told, change, found, chosen=plan.choice.rule != "uniform")
+    return effects, [comparison_record(each) for each in found], sentence

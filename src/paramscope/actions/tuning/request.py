@@ -35,6 +35,11 @@ class Request:
     def __post_init__(self) -> None:
         for name, value, least in (("seeds", self.seeds, 1), ("seed", self.seed, 0)):
             _check_whole(name, value, least)
+        if self.rule == "uniform" and isinstance(self.layers, int):
+            raise UsageError(
+                f"--layers {self.layers}: the rule uniform trains all layers; give another --rule, such as spread, or "
+                "name the layers (2,7,20-23)"
+            )
         for name, optional in (("steps", self.steps), ("rank", self.rank)):
             if optional is not None:
                 _check_whole(name, optional, 1)
