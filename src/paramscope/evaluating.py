@@ -16,12 +16,14 @@ from paramscope.engine.estimate import memory_free
 from paramscope.errors import UsageError
 from paramscope.evaluation.harness import Progress
 from paramscope.evaluation.inputs import read_inputs
+from paramscope.evaluation.kept import Kept
 from paramscope.evaluation.stages import Stages, Timings
 from paramscope.models.open import LocatedModel, OpenModel, adopt, choose_device, load, locate, sketch
 from paramscope.models.quantised import quantised
 from paramscope.recording import now
 from paramscope.result.evaluation import EvaluatedModel, Evaluation
 from paramscope.result.profile import Profile
+from paramscope.result.store import write_atomically
 from paramscope.settings import DTYPE_NAMES, RESIDENCY_NAMES
 
 _SPARE = 1.25
@@ -45,6 +47,7 @@ def evaluate(
     device: str = "auto",
     weights: str = "auto",
     seed: int = 0,
+    output: str | os.PathLike[str] | None = None,
     progress: Progress = lambda *_: None,
 ) -> Evaluation:
     """Measure what a model can do.
@@ -66,6 +69,8 @@ def evaluate(
         device: see ``Settings``.
         weights: see ``Settings``; ``streamed`` reads them from the disk once a batch, so it is slow.
         seed: of all draws.
+        output: file that the document is written to. Until then what is finished is kept beside it, in
+            ``output.unfinished``, and taken from there when the same is asked again.
         progress: told how far it is.
 
     Returns:
@@ -103,14 +108,17 @@ def evaluate(
         wanted = read_inputs(arguments, run, config, reader)
     with timings.of("opening"):
         opened = _open(model, located, dtype=dtype, device=device, weights=weights, harness=bool(harness))
-    work = Stages(opened, reader, wanted, limit=limit, shots=shots, seed=seed, progress=progress, timings=timings)
+    kept = _kept(None if output is None else Path(output), opened)
+    work = Stages(
+        opened, reader, wanted, limit=limit, shots=shots, seed=seed, progress=progress, timings=timings, kept=kept
+    )
     measured: dict[str, Any] = {
         "perplexity": work.perplexities(),
         "held_out": work.held_out(),
         "choices": work.choices(),
         "harness": work.harness(),
     }
-    return Evaluation(
+    found = Evaluation(
         paramscope=version("paramscope"),
         started=started,
         finished=now(),
@@ -131,6 +139,24 @@ def evaluate(
         versions=_versions(harness=bool(harness)),
         warnings=[*opened.warnings, *work.warnings],
     )
+    if output is not None:
+        try:
+            write_atomically(Path(output), found.model_dump_json(indent=1) + "\n")
+        except OSError as error:
+            raise UsageError(f"output {output} cannot be written ({error.strerror}); give another with -o") from error
+        kept.finish()
+    return found
+
+
+def _kept(output: Path | None, opened: OpenModel) -> Kept:
+    """Where finished stages are kept until the document is written."""
+    common = {
+        "paramscope": version("paramscope"),
+        "files": opened.files,
+        "dtype": str(opened.dtype),
+        "device": opened.device.type,
+    }
+    return Kept(output.with_name(output.name + ".unfinished") if output else None, common)
 
 
 def _check_arguments(arguments: dict[str, Any], run: object) -> None:

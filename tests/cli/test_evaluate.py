@@ -279,3 +279,48 @@ def test_help_is_there_and_loads_no_large_library(call: Call) -> None:
         "from paramscope.cli.main import main\nwith contextlib.suppress(SystemExit): main()"
     )
     assert not loaded_by(code) & HEAVY
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_was(
+    call: Call, model: Path, rows: dict[str, Path], text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ["--perplexity", str(text), "--context", "32", "--task", f"boolq@{rows['boolq']}"]
+    whole = Evaluation.model_validate(call("evaluate", model, *asked, "--json").document)
+    with monkeypatch.context() as patch:
+        patch.setattr("paramscope.evaluation.stages.evaluate_choices", interrupt)
+        done = call("evaluate", model, *asked, "-o", tmp_path / "found.json")
+    assert done.code == 130
+    assert "found.json.unfinished keeps what is finished: the same command goes on" in " ".join(done.err.split())
+    left = tmp_path / "found.json.unfinished"
+    assert len(left.read_text().splitlines()) == 1
+    with left.open("a") as file:
+        file.write('{"key": "half wri')
+    with monkeypatch.context() as patch:
+        patch.setattr("paramscope.evaluation.stages.perplexity", interrupt)  # it is not measured again
+        assert call("evaluate", model, *asked, "-o", tmp_path / "found.json").code == 0
+    found = Evaluation.model_validate_json((tmp_path / "found.json").read_text())
+    assert (found.perplexity, found.choices) == (whole.perplexity, whole.choices)
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("changed", [["--context", "16"], ["--limit", "1"], ["--dtype", "float64"]])
+def test_what_was_measured_otherwise_is_not_taken(
+    call: Call,
+    model: Path,
+    rows: dict[str, Path],
+    text: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changed: list[str],
+) -> None:
+    asked = ["--perplexity", str(text), "--context", "32"]
+    with monkeypatch.context() as patch:
+        patch.setattr("paramscope.evaluation.stages.evaluate_choices", interrupt)
+        call("evaluate", model, *asked, "--task", f"boolq@{rows['boolq']}", "-o", tmp_path / "found.json")
+    expected = Evaluation.model_validate(call("evaluate", model, *asked, *changed, "--json").document)
+    done = call("evaluate", model, *asked, *changed, "-o", tmp_path / "found.json", "--json")
+    assert Evaluation.model_validate(done.document).perplexity == expected.perplexity
+
+
+def interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt

@@ -43,7 +43,13 @@ if TYPE_CHECKING:
     "--weights", type=click.Choice(RESIDENCY_NAMES), default="auto", show_default=True, help="Where they are kept."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of draws of questions and examples.")
-@click.option("-o", "--output", type=click.Path(), metavar="FILE.json", help="Also write the document there.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    metavar="FILE.json",
+    help="Also write the document there; until then it keeps what is finished.",
+)
 @output_options
 def command(model: str, output: str | None, as_json: bool, quiet: bool, **arguments: Any) -> None:
     """Measure what MODEL can do.
@@ -55,7 +61,7 @@ def command(model: str, output: str | None, as_json: bool, quiet: bool, **argume
     Two tasks from local rows, and perplexity as pruning papers report it:
     paramscope evaluate ./model --perplexity wikitext2 \\
         --task boolq@boolq.jsonl --task mmlu@mmlu/test.jsonl
-    """  # noqa: D301 - the text is the command's help; click wants the character \b itself
+    """  # noqa: DOC501, D301 - the text is the command's help; click wants the character \b itself
     target = _target(output)
     talk = console(quiet=quiet)
     silence_libraries()
@@ -67,11 +73,15 @@ def command(model: str, output: str | None, as_json: bool, quiet: bool, **argume
             status.stop()
             bars(stage, steps, total)
 
-        found = evaluate(model, **arguments, progress=progress)
+        try:
+            found = evaluate(model, **arguments, output=target, progress=progress)
+        except KeyboardInterrupt:
+            if target and target.with_name(target.name + ".unfinished").is_file():
+                talk.print(f"{inert(output)}.unfinished keeps what is finished: the same command goes on")
+            raise
     for warning in found.warnings:
         talk.print(f"warning: {inert(warning)}", style="yellow")
     if target:
-        _write(target, found)
         talk.print(f"evaluation: {inert(output)}")
     if as_json:
         print_json(found.model_dump(mode="json"))
@@ -112,15 +122,6 @@ def _is_evaluation(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return True
-
-
-def _write(path: Path, found: Evaluation) -> None:
-    from paramscope.result.store import write_atomically
-
-    try:
-        write_atomically(path, found.model_dump_json(indent=1) + "\n")
-    except OSError as error:
-        raise UsageError(f"output {path} cannot be written ({error.strerror}); give another with -o") from error
 
 
 def print_evaluation(found: Evaluation) -> None:
