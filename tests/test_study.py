@@ -71,6 +71,8 @@ def test_what_is_not_named_takes_its_default_and_false_leaves_out(folder: Path) 
         ("seed: 2", "sede: 2", r"verify.*unknown key 'sede' \(did you mean 'seed'\?\)"),
         ("requests: 1000", "request: 1000", r"share.*unknown key 'request' \(did you mean 'requests'\?\)"),
         ("requests: 1000", "steps: 3", r"share.*steps is of the pilot; give pilot: true too"),
+        ("requests: 1000", "pilot: true, steps: 3, budget: 1m", r"share.*steps and budget both say"),
+        ("requests: 1000", "stepps: 3", r"share: unknown key 'stepps' \(did you mean 'steps'\?\)"),
         ("requests: 1000", "pilot: true, budget: soon", r"--budget 'soon' is no time"),
         ("field: body", "feild: body", r"domain 'code': unknown key 'feild'"),
         ("samples: 8", "samples: 0", r"--samples 0 is out of range"),

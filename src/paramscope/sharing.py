@@ -51,7 +51,7 @@ def share(
     prices: str | os.PathLike[str] | None = None,
     requests: float | None = None,
     value: float | None = None,
-    gains: Sequence[MeasuredGain] = (),
+    gains: Sequence[MeasuredGain] | None = None,
 ) -> Shared:
     """Tell what the domains of a run can share, what each way costs and when it pays back.
 
@@ -71,9 +71,9 @@ def share(
     Raises:
         UsageError: an argument is out of range, or the run cannot be compared so; says what to mend.
     """
-    for name, number in (("--requests", requests), ("--value", value)):
+    for name, number, example in (("--requests", requests, 100000), ("--value", value, 0.5)):
         if number is not None and not is_positive(number):
-            raise UsageError(f"{name} {number!r} is no positive number; give one such as 0.5")
+            raise UsageError(f"{name} {number!r} is no positive number; give one such as {example}")
     run = None if isinstance(profile, Profile) else Path(profile)
     profile = profile if isinstance(profile, Profile) else Profile.load(os.fspath(profile))
     checks = None if run is None else load_checks(run)
@@ -82,8 +82,9 @@ def share(
     layers = compare_layers(profile, resampler, checks, rank=rank)
     own = choose_own_layers(layers, own_layers)
     pilot = None if run is None else read_share_pilot(run)
-    fits = pilot is not None and (pilot.rank, pilot.own_layers) == (rank, own)
-    gains = list(gains) or (pilot_gains(pilot) if pilot and fits else [])
+    fits = gains is None and pilot is not None and (pilot.rank, pilot.own_layers) == (rank, own)
+    elsewhere = gains is not None
+    gains = list(gains) if gains is not None else pilot_gains(pilot) if pilot and fits else []
     check_gains(gains, profile.domains)
     trees = _trees(profile, resampler)
     groups = next((supported_groups(tree) for tree in trees if tree.band == ALL_LAYERS), [])
@@ -122,7 +123,7 @@ def share(
         break_even=break_even(options, gains, profile.domains, given, value),
         pilot=pilot.outcome if pilot and fits else None,
         limits=[
-            *([_told_pilot(pilot, fits=fits)] if pilot else []),
+            *([_told_pilot(pilot, fits=fits, elsewhere=elsewhere)] if pilot else []),
             *_limits(profile, layers, resampler, shape, own_layers),
         ],
     )
@@ -172,18 +173,28 @@ def choose_own_layers(layers: list[LayerRecord], count: int | None) -> list[int]
     return sorted(in_order(layers)[:count])
 
 
-def _told_pilot(pilot: SharePilot, *, fits: bool) -> str:
+def _told_pilot(pilot: SharePilot, *, fits: bool, elsewhere: bool) -> str:
     """What a pilot shows, or why it shows nothing here."""
     if fits:
         sizes = pilot.sizes
         return (
             f"The pilot trained {sizes.steps} steps of {sizes.batch} texts a domain, cut to {sizes.tokens} tokens: "
-            "short trainings on few texts say little of long ones. Copies of layers and of the model were not trained."
+            "short trainings on few texts say little of long ones. Which way is best is told by the texts that its gain "
+            "is told by, so that gain is rather too large. Copies of layers and of the model were not trained."
+            + _edge(pilot)
         )
+    if elsewhere:
+        return "The run's own pilot is not used, since gains from elsewhere were given."
     return (
         f"The run's pilot is of rank {pilot.rank} and own layers {listed(pilot.own_layers)}, not of what is reckoned "
         "here: it is not used."
     )
+
+
+def _edge(pilot: SharePilot) -> str:
+    """That the search for a rate ended at its edge, where it did."""
+    ways = [way.name for way in pilot.outcome.ways if way.at_edge]
+    return f" The best rate was the smallest or largest of those tried for {listed(ways)}." if ways else ""
 
 
 def _trees(profile: Profile, resampler: Resampler) -> list[TreeRecord]:

@@ -18,7 +18,7 @@ from paramscope.measures.resample import Resampler
 from paramscope.models.open import locate
 from paramscope.result.place import check_same
 from paramscope.result.profile import Profile
-from paramscope.result.share_pilot import DOCUMENT, SharePilot, read_share_pilot
+from paramscope.result.share_pilot import DOCUMENT, UNFINISHED, SharePilot, read_share_pilot
 from paramscope.sharing import RANK, choose_own_layers
 
 
@@ -54,7 +54,7 @@ def try_sharing(
         budget: seconds that the pilot may take, about; 15 minutes when None.
         seed: the first one, of all draws.
         device: for a model that is opened, see ``Settings``.
-        resume: go on with a pilot that was interrupted.
+        resume: go on with a pilot that was interrupted; it replaces a result that is there.
         overwrite: replace a result that is there.
         progress: told how far the pilot is.
 
@@ -71,7 +71,8 @@ def try_sharing(
     run = None if isinstance(profile, Profile) else Path(profile)
     profile = profile if isinstance(profile, Profile) else Profile.load(os.fspath(profile))
     own = choose_own_layers(compare_layers(profile, Resampler(profile), None, rank=rank), own_layers)
-    there = None if run is None or overwrite else read_share_pilot(run)
+    begun = run is not None and (run / UNFINISHED / "trials.jsonl").is_file()
+    there = None if run is None or overwrite or (begun and resume) else read_share_pilot(run)
     if run is not None and there is not None:
         check_same(
             run / DOCUMENT, there.arguments | {"own_layers": there.own_layers}, request.arguments | {"own_layers": own}

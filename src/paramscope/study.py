@@ -61,6 +61,10 @@ class VerifyPart(_Part):
     steps: int | None = None
 
 
+def _told_length(steps: int | None, budget: str | None) -> str:
+    return f"{steps} steps" if steps else budget or "15m"
+
+
 class TunePart(_Part):
     """See ``paramscope.tune``; ``domains`` are tuned for, one after the other."""
 
@@ -73,6 +77,11 @@ class TunePart(_Part):
     steps: int | None = None
     budget: str | None = None
     seed: int = 0
+
+    @property
+    def length(self) -> str:
+        """How long a pilot is, in words."""
+        return _told_length(self.steps, self.budget)
 
 
 PILOT_KEYS = ("seeds", "steps", "budget", "seed")
@@ -93,16 +102,23 @@ class SharePart(_Part):
     budget: str | None = None
     seed: int | None = None
 
+    @property
+    def length(self) -> str:
+        """How long the pilot is, in words."""
+        return _told_length(self.steps, self.budget)
+
     @model_validator(mode="after")
     def _of_the_pilot(self) -> SharePart:
         """Refuse settings of a pilot that is not asked for.
 
         Raises:
-            ValueError: there is one; pydantic makes its own error of it.
+            ValueError: there is one, or two that contradict each other; pydantic makes its own error of it.
         """
         for name in PILOT_KEYS:
             if getattr(self, name) is not None and not self.pilot:
                 raise ValueError(f"{name} is of the pilot; give pilot: true too, or leave it out")
+        if self.steps is not None and self.budget is not None:
+            raise ValueError("steps and budget both say how long the pilot takes; give one of them")
         return self
 
 
@@ -175,7 +191,7 @@ def _told(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{fault}; a study has model, output and domains"
     # Pydantic tells of each kind that a value may be; the user wants the first.
-    return re.sub(r"\.(VerifyPart|TunePart|SharePart)\b", "", fault)
+    return re.sub(r"\.(?:function-after\[\w+\(\), )?(?:VerifyPart|TunePart|SharePart)\b\]?", "", fault)
 
 
 def _settings(given: dict[str, Any]) -> Settings:

@@ -19,7 +19,7 @@ from paramscope.actions.tuning.request import DEFAULT_TRAINABLE, Request
 from paramscope.errors import UsageError
 from paramscope.result.place import check_same
 from paramscope.result.profile import Profile
-from paramscope.result.tuned import DOCUMENT, TunedDomain, keep_tuned, read_tuning
+from paramscope.result.tuned import DOCUMENT, UNFINISHED, TunedDomain, keep_tuned, read_tuning
 
 if TYPE_CHECKING:
     from paramscope.actions.tuning.pilot import Progress
@@ -69,8 +69,8 @@ def tune(
         budget: seconds that the pilot may take, about; 15 minutes when None, any with ``full``.
         seed: the first one, of all draws.
         device: for a model that is opened, see ``Settings``.
-        resume: go on with a pilot that was interrupted.
-        overwrite: replace a result and exports that are there.
+        resume: go on with a pilot that was interrupted; it replaces a result that is there.
+        overwrite: replace a pilot and exports that are there. A plan that is not tried replaces no pilot.
         progress: told how far the pilot is.
 
     Returns:
@@ -91,11 +91,14 @@ def tune(
     check_domain(profile, domain)
     if export is not None:
         check_folder(Path(export), overwrite=overwrite)
-    kept = None if folder is None else _result(folder, domain, request, overwrite=overwrite)
+    kept = None
+    if folder is not None:
+        new = overwrite or (resume and _begun(folder, profile, domain))
+        kept = _result(folder, domain, request, new=new)
     if kept is not None and export is None:
         return kept
-    new = kept is None
-    planner = Planner.begin(profile, folder, model, domain, request, device, tokenizer, started, weights=new and pilot)
+    training = pilot and kept is None
+    planner = Planner.begin(profile, folder, model, domain, request, device, tokenizer, started, weights=training)
     if kept is not None:
         found = kept
     elif pilot:
@@ -106,27 +109,37 @@ def tune(
         found = planner.document(planner.plan({}), None)
     if export is not None:
         write_exports(planner.plan_of(found), planner.model, Path(export))
-    if folder is not None and new and not pilot:
+    if folder is not None and found.pilot is None and not _tried(folder, domain):
         keep_tuned(folder, version("paramscope"), found)
     return found
 
 
-def _result(folder: Path, domain: str, request: Request, *, overwrite: bool) -> TunedDomain | None:
-    """What a run has already of a domain that answers what is asked for.
+def _result(folder: Path, domain: str, request: Request, *, new: bool) -> TunedDomain | None:
+    """What a run has already of a domain that answers what is asked for; None where it is to be made.
 
     Raises:
-        UsageError: there is a pilot of another plan, or with other arguments.
+        UsageError: a pilot is asked for, and there is one of another plan or with other arguments.
     """
     kept = read_tuning(folder)
     there = kept.of(domain) if kept else None
     if there is None or there.pilot is None:  # a plan alone is quickly made anew
         return None
-    now_asked, before = request.plan_arguments(), there.arguments
-    if now_asked == before and not request.pilot:
-        return there  # a plan that was tried is not replaced by the same one, untried
-    if overwrite:
+    asked, before = request.plan_arguments(), there.arguments
+    if not request.pilot:
+        return there if asked == before else None
+    if new:
         return None
-    if request.pilot:
-        now_asked, before = now_asked | request.pilot_arguments(), before | there.pilot.arguments
-    check_same(folder / DOCUMENT, before, now_asked)
+    check_same(folder / DOCUMENT, before | there.pilot.arguments, asked | request.pilot_arguments())
     return there
+
+
+def _tried(folder: Path, domain: str) -> bool:
+    """Whether a run has a pilot of a domain; it is not given up for a plan that was not tried."""
+    kept = read_tuning(folder)
+    there = kept.of(domain) if kept else None
+    return there is not None and there.pilot is not None
+
+
+def _begun(folder: Path, profile: Profile, domain: str) -> bool:
+    """Whether a pilot of a domain was interrupted."""
+    return (folder / UNFINISHED / str(profile.domains.index(domain)) / "trials.jsonl").is_file()

@@ -71,7 +71,7 @@ def test_a_handful_of_texts_decides_nothing() -> None:
     plan, control = ({"code": np.full((2, 7), value)} for value in (1.0, 2.0))
     found = compare("last", plan, control, "code")
     assert found.status == "undecided"
-    assert "too few texts for a verdict, at least 8 are needed" in found.text
+    assert "too few texts for a verdict, at least 8 of each domain are needed" in found.text
 
 
 def test_a_control_that_diverged_is_worse_than_the_plan() -> None:
@@ -92,14 +92,25 @@ def test_an_effect_is_after_less_before() -> None:
     assert found.low == found.high == pytest.approx(-0.3)
 
 
+def test_a_handful_of_texts_of_one_domain_decides_nothing() -> None:
+    plan, control = ({"all": np.full((2, 23), value)} for value in (1.0, 2.0))
+    groups = np.repeat([0, 1], [16, 7])
+    assert compare("last", plan, control, "all", groups=groups).status == "undecided"
+    assert compare("last", plan, control, "all", groups=np.repeat([0, 1], [15, 8])).status == "better"
+
+
 @pytest.mark.parametrize(
     ("controls", "ending"),
     [
         ([BASE + 0.2, BASE + 0.3], "better than one, two. The choice of layers pays here."),
         (
             [BASE + 0.2, BASE],
-            "better than one; equal (within 0.01) to two. The choice of layers is not shown to matter here: any of "
-            "these would do.",
+            "better than one; equal (within 0.01) to two. It is not shown to matter here whether this plan or two is "
+            "trained.",
+        ),
+        (
+            [BASE, BASE],
+            "equal (within 0.01) to one, two. The choice of layers is not shown to matter here: any of these would do.",
         ),
         ([BASE - 0.1, BASE - 0.3], "worse than one, two. Take two rather than this plan."),
         ([BASE[:0]], "It was held against nothing."),

@@ -17,6 +17,7 @@ from paramscope.actions.tuning.layers import (
     PLACE_RULES,
     choose_layers,
     given_layers,
+    random_layers,
     read_layers,
     specificity,
     told_layers,
@@ -158,10 +159,23 @@ def test_a_single_domain_has_nothing_to_be_specific_against() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("6", 6), ("0", 0), ("2,7", [2, 7]), ("2, 7,20-23", [2, 7, 20, 21, 22, 23]), ("7-7", [7]), ("9-8", [])],
+    [("6", 6), ("0", 0), ("2,7", [2, 7]), ("2, 7,20-23", [2, 7, 20, 21, 22, 23]), ("7-7", [7])],
 )
 def test_layers_are_read_as_a_number_or_a_list(text: str, expected: object) -> None:
     assert read_layers(text) == expected
+
+
+def test_a_range_that_runs_backwards_is_refused() -> None:
+    with pytest.raises(UsageError, match="9-8 runs backwards; give 8-9"):
+        read_layers("2,9-8")
+
+
+def test_draws_at_random_differ_from_the_plan_and_from_each_other() -> None:
+    for seed in range(50):
+        drawn = random_layers(5, 1, [(2,)], draws=4, seed=seed)
+        assert sorted(drawn) == [(0,), (1,), (3,), (4,)]
+        assert random_layers(5, 1, [(2,)], draws=2, seed=seed) == drawn[:2]
+    assert random_layers(2, 2, [(0, 1)], draws=1, seed=0) == ((0, 1),)  # there is no other
 
 
 @pytest.mark.parametrize("text", ["", "x", "1,,2", "-1", "1-2-3", "1.5", "2,7,", "٣"])

@@ -142,15 +142,50 @@ def test_a_result_is_kept_and_read_again(run: Path, tiny_model: Path, monkeypatc
     assert [each.domain for each in kept.domains] == ["a", "b"]
     monkeypatch.setattr("paramscope.actions.tuning.planner.locate", lambda *_: pytest.fail("the model was opened"))
     alone: dict[str, Any] = {"trainable": TRAINABLE, "rule": "spread"}
-    for options in (QUICK, alone, alone | {"overwrite": True}):
+    for options in (QUICK, alone):
         assert paramscope.tune(tiny_model, run, "a", **options) == found
     for options, message in (
-        (alone | {"layers": 2}, "layers: null there, 2 now"),
         (QUICK | {"steps": 5}, "steps: 4 there, 5 now"),
         (QUICK | {"train": ["w1 w2"]}, "train: null there, "),
     ):
         with pytest.raises(UsageError, match=message):
             paramscope.tune(tiny_model, run, "a", **options)
+
+
+def test_a_plan_that_is_not_tried_replaces_no_pilot(run: Path, tiny_model: Path, tmp_path: Path) -> None:
+    found = paramscope.tune(tiny_model, run, "a", **QUICK)
+    for options in (
+        {},
+        {"overwrite": True},
+        {"export": tmp_path / "plan"},
+        {"export": tmp_path / "plan", "overwrite": True},
+    ):
+        other = paramscope.tune(tiny_model, run, "a", rule="first", trainable=TRAINABLE, **options)
+        assert (other.plan.rule, other.pilot) == ("first", None)
+        kept = read_tuning(run)
+        assert kept
+        assert kept.domains == [found]
+
+
+@pytest.mark.parametrize("changed", [{}, {"steps": 5}])
+def test_an_interrupted_pilot_that_replaces_another_goes_on(
+    run: Path, tiny_model: Path, changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paramscope.tune(tiny_model, run, "a", **QUICK)
+    options = QUICK | changed
+    expected = paramscope.tune(tiny_model, Profile.load(run), "a", **options)
+    add = Trials.add
+
+    def interrupt(self: Trials, trial: TrialRecord) -> None:
+        add(self, trial)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trials, "add", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            paramscope.tune(tiny_model, run, "a", **options, overwrite=True)
+    assert without_clock(paramscope.tune(tiny_model, run, "a", **options, resume=True)) == without_clock(expected)
+    assert not (run / "tune.unfinished").exists()
 
 
 def test_a_run_with_a_plan_can_be_replaced(run: Path, tiny_model: Path) -> None:

@@ -14,7 +14,7 @@ from paramscope.errors import UsageError
 from paramscope.result.planned import DOCUMENT, Planned, ProposalRecord, read_plan
 from paramscope.result.profile import Profile
 from paramscope.result.share_pilot import Outcome, WayComparison, WayRecord
-from paramscope.result.shared import Shared
+from paramscope.result.shared import MeasuredGain, Shared
 from paramscope.result.tuned import (
     ComparisonRecord,
     EffectRecord,
@@ -185,6 +185,19 @@ def test_the_way_to_share_that_the_pilot_speaks_for_is_proposed(statuses: dict[s
     assert "So it was." in proposal.text
     assert proposal.cost == pytest.approx(100 * 8 / (4 * 20))
     assert proposal.evidence[0].source == "share-pilot.json"
+
+
+@pytest.mark.parametrize(("value", "status"), [(1.0, "measured"), (1e-9, "not supported")])
+def test_a_way_that_never_pays_back_is_not_proposed_as_measured(value: float, status: str) -> None:
+    gains = [
+        MeasuredGain(domain=name, option="shared", loss_before=2, loss_after=1, low=0.9, high=1.1, source="here")
+        for name in NAMES
+    ]
+    paid = share(profile(), rank=1, value=value, gains=gains)
+    proposals = make_proposals(profile(), OPEN, None, paid, Path("run"))
+    proposal = named(proposals, "share")
+    assert proposal.status == status
+    assert (proposal.priority == 1) == (status == "measured")
 
 
 def test_sharing_that_did_not_surely_help_is_advised_against() -> None:

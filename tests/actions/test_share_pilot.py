@@ -262,6 +262,36 @@ def test_a_finished_pilot_is_not_made_again(run: Path) -> None:
     assert paramscope.try_sharing(run, **QUICK | {"own_layers": 1}, overwrite=True).own_layers != once.own_layers
 
 
+def interrupt_after_a_trial(monkeypatch: pytest.MonkeyPatch, run: Path, options: dict[str, Any]) -> None:
+    add = Trials.add
+
+    def interrupt(self: Trials, trial: TrialRecord) -> None:
+        add(self, trial)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trials, "add", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            paramscope.try_sharing(run, **options)
+
+
+def test_an_interrupted_pilot_that_replaces_another_goes_on(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paramscope.try_sharing(run, **QUICK)
+    other = QUICK | {"own_layers": 1}
+    expected = paramscope.try_sharing(Profile.load(run), **other)
+    interrupt_after_a_trial(monkeypatch, run, other | {"overwrite": True})
+    assert without_clock(paramscope.try_sharing(run, **other, resume=True)) == without_clock(expected)
+    assert not (run / "share-pilot.unfinished").exists()
+
+
+@pytest.mark.parametrize("content", ["[]", '{"tokens": 1}', "{", "7"])
+def test_damaged_trials_say_how_to_begin_anew(run: Path, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt_after_a_trial(monkeypatch, run, QUICK)
+    (run / "share-pilot.unfinished" / "sizes.json").write_text(content)
+    with pytest.raises(UsageError, match=r"is damaged \(.*\); --overwrite begins the pilot anew"):
+        paramscope.try_sharing(run, **QUICK, resume=True)
+
+
 def test_gains_of_the_pilot_are_reckoned_with(run: Path) -> None:
     assert all(record.gain is None for record in paramscope.share(run, rank=2, own_layers=2).break_even)
     pilot = paramscope.try_sharing(run, **QUICK)
@@ -280,6 +310,10 @@ def test_gains_of_the_pilot_are_reckoned_with(run: Path) -> None:
         assert gain
         assert gain.value == pytest.approx(np.mean(percents))
     assert {gain.option for gain in pilot_gains(pilot)} == {"adapters", "shared", "all-adapters"}
+    elsewhere = paramscope.share(run, rank=2, own_layers=2, gains=[])
+    assert elsewhere.pilot is None
+    assert all(record.gain is None for record in elsewhere.break_even)
+    assert any("gains from elsewhere" in limit for limit in elsewhere.limits)
     other = paramscope.share(run, rank=2, own_layers=1)
     assert other.pilot is None
     assert all(record.gain is None for record in other.break_even)

@@ -17,7 +17,7 @@ from paramscope.actions.sharing.outcome import chosen_way
 from paramscope.result.planned import EvidenceRecord, PilotPlan, ProposalRecord
 from paramscope.result.profile import Profile
 from paramscope.result.share_pilot import Outcome
-from paramscope.result.shared import Shared
+from paramscope.result.shared import BreakEvenRecord, Shared
 from paramscope.result.tuned import EffectRecord, PilotRecord, TunedDomain, Tuning
 from paramscope.result.verification import IntervalRecord, plain
 from paramscope.wording import listed, told_share
@@ -31,6 +31,7 @@ _BETTER = "better"
 """Status of a comparison in which the plan wins, see ``actions.judging``."""
 
 _LOSS = "nats per token less on the domain's held-out texts"
+_MONEY = "money per month"
 _TRAINED = "% of the layers' parameters trained"
 
 
@@ -77,15 +78,16 @@ def first_pilot(
         return None
     name = most_specific(roles, waiting)
     own = sum(name in role.domains for role in roles)
+    reason = f", which has {own} of {profile.layers} layers of its own" if own else ""
     return PilotPlan(
         domain=name,
-        text=f"Tune for {name}, which has {own} of {profile.layers} layers of its own, and hold the plan against "
-        "controls of equal size.",
+        text=f"Tune for {name}{reason}: train adapters in all layers, and hold them against choices of fewer layers of "
+        "equal size.",
         command=_Words(profile, run).tune(name),
-        go_on="The plan's loss on held-out texts is below that of every control, with its whole interval and for every "
-        "seed, and no other domain loses more than 0.05 nats per token.",
-        stop="A control of equal size does as well: then train that one, uniform adapters being the simplest; or the "
-        "loss does not fall with its whole interval: then leave the model as it is.",
+        go_on="The loss on the domain's held-out texts falls, with its whole interval and for every seed, and no other "
+        "domain loses more than 0.05 nats per token. Where a choice of fewer layers does surely better, train that.",
+        stop="The loss does not fall with its whole interval, or another domain loses more than that: then leave the "
+        "model as it is.",
     )
 
 
@@ -204,16 +206,16 @@ def _share(words: _Words, shared: Shared | None) -> ProposalRecord:
         layers=[],
         status=UNMEASURED,
         benefit=None,
-        unit="money per month",
+        unit=_MONEY,
         cost=None,
-        cost_unit="money per month",
+        cost_unit=_MONEY,
         priority=0,
         evidence=[],
         command=f"paramscope share {words.run}",
     )
     if shared is None:
         return blank
-    blank = blank.model_copy(update={"command": f"{blank.command} --pilot"})
+    blank = blank.model_copy(update={"command": f"{blank.command} --pilot{_as_reckoned(shared)}"})
     paying = [each for each in shared.break_even if each.benefit is not None and each.benefit.value is not None]
     if not paying and shared.pilot:
         return _tried_sharing(blank, shared, shared.pilot)
@@ -227,20 +229,36 @@ def _share(words: _Words, shared: Shared | None) -> ProposalRecord:
         )
     spoken_for = chosen_way(shared.pilot.comparisons) if shared.pilot else None
     chosen = [each for each in paying if each.option == spoken_for] or paying
-    best = max(chosen, key=lambda each: ((each.benefit.low if each.benefit else None) or -math.inf) - each.month.value)
+    best = max(chosen, key=_surely_left)
     option = next(each for each in shared.options if each.name == best.option)
-    benefit = best.benefit
     return blank.model_copy(
         update={
             "text": " ".join(
                 [f"{_sentence(option.text)} {_sentence(best.told)}", *([shared.pilot.sentence] if shared.pilot else [])]
             ),
             "layers": option.layers,
-            "status": MEASURED if benefit and benefit.low is not None and benefit.low > 0 else UNSUPPORTED,
-            "benefit": benefit,
+            "status": MEASURED if _surely_pays(best) else UNSUPPORTED,
+            "benefit": best.benefit,
             "cost": best.month.value,
         }
     )
+
+
+def _surely_pays(record: BreakEvenRecord) -> bool:
+    """Whether an option pays back some day, over the whole interval of its benefit."""
+    return record.months is not None and record.months.high is not None
+
+
+def _surely_left(record: BreakEvenRecord) -> float:
+    """Money a month that an option leaves at the lower end of its benefit."""
+    low = record.benefit.low if record.benefit else None
+    return -math.inf if low is None else low - record.month.value
+
+
+def _as_reckoned(shared: Shared) -> str:
+    """Options that make the pilot one of what was reckoned with."""
+    own = shared.arguments.get("own_layers")
+    return f" --rank {shared.arguments.get('rank')}" + ("" if own is None else f" --own-layers {own}")
 
 
 def _sentence(words: str) -> str:
@@ -287,7 +305,7 @@ def _prune(words: _Words, profile: Profile, roles: Sequence[LayerRole]) -> Propo
         text = (
             f"Try to prune more in {'layer' if len(spare) == 1 else 'layers'} {listed(role.layer for role in spare)}, "
             f"{told_share(share)} of the weights: no domain loses much without any one of them. All of them together "
-            "were not taken away."
+            "were not taken away. The command prunes all layers alike; --allocation FILE.json gives each its own share."
         )
     else:
         text = "No layer was shown to be spare; prune uniformly, and measure what it costs."
@@ -306,8 +324,11 @@ def _prune(words: _Words, profile: Profile, roles: Sequence[LayerRole]) -> Propo
     )
 
 
-def _rank(proposal: ProposalRecord) -> tuple[int, float]:
-    """Measured benefit per cost first, then what is still to be measured, then what did not hold."""
+def _rank(proposal: ProposalRecord) -> tuple[int, bool, float]:
+    """Measured benefit per cost first, then what is still to be measured, then what did not hold.
+
+    Money and losses are no one scale: what pays in money by the reader's own value comes before what lowers a loss.
+    """
     order = {MEASURED: 0, UNMEASURED: 1, UNSUPPORTED: 2}[proposal.status]
     benefit = proposal.benefit.value if proposal.benefit else None
-    return order, -(benefit or 0.0) / proposal.cost if proposal.cost else 0.0
+    return order, proposal.cost_unit != _MONEY, -(benefit or 0.0) / proposal.cost if proposal.cost else 0.0

@@ -74,11 +74,11 @@ def told(read: ReadStudy) -> list[str]:
         lines.append(f"verify: {study.verify.budget or 'as long as the profile'}")
     if study.tune:
         pilots = ", ".join(study.tune.domains) if study.tune.domains else "what the plan says to try first"
-        lines.append(f"tune: {pilots}; {study.tune.budget or '15m'} each")
+        lines.append(f"tune: {pilots}; {study.tune.length} each")
     if study.share and len(read.specs) > 1:
         lines.append("share: what the domains can share, what it costs, when it pays back")
         if study.share.pilot:
-            lines.append(f"sharing pilot: {study.share.budget or '15m'}")
+            lines.append(f"sharing pilot: {study.share.length}")
     return [*lines, "plan and page"]
 
 

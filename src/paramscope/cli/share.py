@@ -100,7 +100,7 @@ def command(
         prices=prices,
         requests=requests,
         value=value,
-        gains=load_gains(gains) if gains else (),
+        gains=load_gains(gains) if gains else None,
     )
     console(quiet=quiet).print(f"kept: {inert(Path(run) / 'share.json')}")
     if as_json:

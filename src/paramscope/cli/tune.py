@@ -77,6 +77,8 @@ def command(
     seconds = read_seconds(budget)
     if rule is not None and layers is not None and not layers.strip().isdecimal():
         raise UsageError("--rule chooses layers, and --layers names them; give one of them, or --layers a number")
+    if rank is not None and trainable is not None:
+        raise UsageError("--rank and --trainable both say how much is trained; give one of them")
     talk = console(quiet=quiet)
     silence_libraries()
     from paramscope.actions.tuning.layers import DEFAULT_RULE, read_layers

@@ -33,7 +33,7 @@ class Kept:
         self._common = dict(common)
         self._lines: dict[str, list[Any]] = {}
         self._begin = ""
-        if path is None or not path.is_file():
+        if path is None or not path.exists():
             return
         try:
             text = path.read_text(encoding="utf-8")
@@ -59,7 +59,7 @@ class Kept:
         """
         text = json.dumps([kind.__name__, self._common, depends], sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()
-        if key in self._lines:
+        with contextlib.suppress(ValueError, TypeError, KeyError):  # a damaged one is measured again
             return [kind.model_validate(record) for record in self._lines[key]]
         found = measure()
         if self._path is not None:

@@ -10,9 +10,9 @@ from paramscope.actions.tuning.layers import told_layers
 from paramscope.report.tables import Cell, Table
 from paramscope.report.text import change, figure, interval
 from paramscope.result.planned import EvidenceRecord, LayerPlan, PilotPlan, Planned, ProposalRecord
-from paramscope.result.share_pilot import Outcome
+from paramscope.result.share_pilot import Outcome, WayRecord
 from paramscope.result.shared import OptionRecord, Shared
-from paramscope.result.tuned import PilotRecord, TunedDomain, Tuning
+from paramscope.result.tuned import EffectRecord, PilotRecord, TunedDomain, Tuning
 from paramscope.result.verification import IntervalRecord
 from paramscope.wording import told_bytes
 
@@ -178,7 +178,7 @@ def _tuned(tuned: TunedDomain, pilot: PilotRecord) -> PilotTable:
         rows.append(
             TrialRow(
                 name=effect.plan if plans else f"the plan ({tuned.plan.rule})",
-                what=f"layers {told_layers(where.layers)}" if where else f"{len(plans or [])} draws",
+                what=(f"layers {told_layers(where.layers)}" if where else f"{len(plans or [])} draws") + _rate(effect),
                 kept=f"{where.parameters:,}" if where else f"{(plans or [tuned.plan])[0].parameters:,}",
                 change=_changed(effect.domain),
                 others=_change(sum(others) / len(others)) if others else "",
@@ -205,7 +205,7 @@ def _sharing(shared: Shared, pilot: Outcome) -> PilotTable:
         rows.append(
             TrialRow(
                 name=way.name,
-                what=own if len(way.layers) == 1 else f"{len(way.layers)} draws",
+                what=(own if len(way.layers) == 1 else f"{len(way.layers)} draws") + _rate(way),
                 kept=told_bytes(round(size * way.parameters)),
                 change=_changed(way.change),
                 others="; ".join(each),
@@ -219,6 +219,10 @@ def _sharing(shared: Shared, pilot: Outcome) -> PilotTable:
         "of all domains."
     )
     return PilotTable("Sharing", told, pilot.sentence, rows)
+
+
+def _rate(tried: EffectRecord | WayRecord) -> str:
+    return f"; rate {tried.rate:g}" + (", at the edge of those tried" if tried.at_edge else "")
 
 
 def _options(options: Sequence[OptionRecord]) -> Table:

@@ -40,8 +40,8 @@ class WayComparison(ComparisonRecord):
 class Outcome(Record):
     """What a pilot showed; of the ways the plan is the first."""
 
-    ways: list[WayRecord]
-    comparisons: list[WayComparison]
+    ways: list[WayRecord] = Field(min_length=2)
+    comparisons: list[WayComparison] = Field(min_length=1)
     sentence: str
 
 

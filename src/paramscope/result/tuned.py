@@ -157,7 +157,7 @@ def read_tuning(run: Path) -> Tuning | None:
     Raises:
         UsageError: the file is damaged, of another paramscope, or of another run.
     """
-    return read_document(run, DOCUMENT, Tuning, "move it away")
+    return read_document(run, DOCUMENT, Tuning, "move it away, then 'paramscope tune' makes it again")
 
 
 def keep_tuned(run: Path, paramscope: str, tuned: TunedDomain) -> None:

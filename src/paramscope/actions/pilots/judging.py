@@ -31,7 +31,7 @@ class Comparison:
         control: its name.
         status: ``better``: the interval is below zero, and so is the mean of each seed. ``worse``: the reverse.
             ``equal``: the interval lies within ``MARGIN`` of zero. ``no difference shown``: neither. ``undecided``:
-            fewer than ``LEAST_COUNT`` texts.
+            fewer than ``LEAST_COUNT`` texts, or of some group of them.
         found: the plan's loss less the control's, nats per token.
         count: held-out texts.
         needed: about how many would do to see a difference; None where it is seen, or cannot be told.
@@ -79,7 +79,7 @@ def compare(
     found = _interval(differences, seed, groups)
     by_seed = tuple(differences.mean(1).tolist())
     count = differences.shape[1]
-    status = _status(found, by_seed, count)
+    status = _status(found, by_seed, count if groups is None else int(np.unique(groups, return_counts=True)[1].min()))
     needed = _needed(found, count) if status == "no difference shown" else None
     rest = [plan[name] - other[name] for name in plan if name != domain]
     forgetting = _interval(np.concatenate(rest, axis=1), seed) if rest else None
@@ -137,6 +137,9 @@ def overall(domain: str, plan: str, change: Interval, comparisons: Sequence[Comp
     elif "worse" in statuses:
         best = min((each for each in comparisons if each.status == "worse"), key=lambda each: -each.found.value)
         end = f" Take {best.control} rather than this plan."
+    elif "better" in statuses:
+        rest = [each.control for each in comparisons if each.status != "better"]
+        end = f" It is not shown to matter here whether this plan or {' or '.join(rest)} is trained."
     else:
         end = " The choice of layers is not shown to matter here: any of these would do."
     return f"{told}{against}.{end}"
@@ -185,7 +188,7 @@ def _needed(found: Interval, count: int) -> int | None:
 def _sentence(control: str, status: Status, found: Interval, count: int, needed: int | None) -> str:
     told = f"{told_interval(found)} nats per token against {control} on {count} texts"
     if status == "undecided":
-        return f"{told}: too few texts for a verdict, at least {LEAST_COUNT} are needed"
+        return f"{told}: too few texts for a verdict, at least {LEAST_COUNT} of each domain are needed"
     if status == "no difference shown":
         more = f"; about {needed:,} texts would do" if needed else ""
         return f"{told}: no difference shown{more}"

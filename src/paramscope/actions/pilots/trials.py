@@ -14,11 +14,13 @@ from typing import IO, Any
 
 from pydantic import ValidationError
 
-from paramscope.actions.pilots.sizes import Sizes
+from paramscope.actions.pilots.sizes import Sizes, read_sizes
 from paramscope.errors import UsageError
+from paramscope.result.manifest import first_fault
 from paramscope.result.place import check_same, resolved
 from paramscope.result.store import write_atomically
 from paramscope.result.tuned import TrialRecord
+from paramscope.wording import one_line
 
 Key = tuple[str, int, float]
 """Plan, seed and learning rate of a trial."""
@@ -69,11 +71,14 @@ class Trials:
             try:
                 before = json.loads(record.read_text(encoding="utf-8"))
                 kept = json.loads(sizes.read_text(encoding="utf-8")) if sizes.is_file() else None
+                if kept is not None:
+                    read_sizes(kept)
                 text = lines.read_text(encoding="utf-8") if lines.is_file() else ""
                 # What a crash left half written has no end of line.
                 whole = [TrialRecord.model_validate_json(line) for line in text.split("\n")[:-1]]
-            except (ValueError, ValidationError) as error:
-                raise UsageError(f"{folder} is damaged ({error}); --overwrite begins the pilot anew") from error
+            except (ValueError, TypeError, KeyError) as error:
+                fault = first_fault(error) if isinstance(error, ValidationError) else one_line(error)
+                raise UsageError(f"{folder} is damaged ({fault}); --overwrite begins the pilot anew") from error
             check_same(folder, before, identity)
             self._sizes = kept
             self._done = {(trial.plan, trial.seed, trial.rate): trial for trial in whole}

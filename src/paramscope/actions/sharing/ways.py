@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 from torch import nn
 
 from paramscope.actions.pilots.lora import inject, lora_config, lora_layers
 from paramscope.actions.pilots.training import check_adapted, kept, let_train, seeded
 from paramscope.actions.sharing.costs import ADAPTERS, EVERYWHERE, SHARED
 from paramscope.actions.sharing.outcome import RANDOM
+from paramscope.actions.tuning.layers import random_layers
 
 if TYPE_CHECKING:
     from peft.tuners.lora import LoraLayer
@@ -59,11 +59,10 @@ def make_ways(plan: Sequence[int], layers: int, *, seeds: int, seed: int) -> lis
     ways = [Way(ADAPTERS, (own,)), Way(SHARED, ((),))]
     if len(own) == layers:
         return ways
-    drawn = [np.random.default_rng([seed, draw]).choice(layers, len(own), replace=False) for draw in range(seeds)]
     return [
         *ways,
         Way(EVERYWHERE, (tuple(range(layers)),)),
-        Way(RANDOM, tuple(tuple(sorted(each.tolist())) for each in drawn)),
+        Way(RANDOM, random_layers(layers, len(own), [own], draws=seeds, seed=seed)),
     ]
 
 

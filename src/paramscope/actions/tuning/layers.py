@@ -43,6 +43,9 @@ _PLACED = {
     "last": "the layers nearest to the output",
 }
 
+_TRIES = 50
+"""Draws of a set of layers until it differs from those that are there."""
+
 _MEASURED = {
     "gradient": "norm of the training loss's gradient",
     "signal-to-noise": "signal-to-noise ratio of the weights, over the mean of their kind",
@@ -104,8 +107,7 @@ def choose_layers(
         raise UsageError(f"--layers {count} is out of range; the model has {total} layers, so give 1 to {total}")
     none = (math.nan,) * total
     if rule == "random":
-        chosen = np.random.default_rng([seed, draw]).choice(total, count, replace=False)
-        return Choice(rule, tuple(sorted(chosen.tolist())), none, f"drawn at random (seed {seed}, draw {draw})")
+        return random_choices(total, count, (), draws=draw + 1, seed=seed)[draw]
     if rule in _PLACED:
         return Choice(rule, _placed(rule, count, total), none, _PLACED[rule])
     if rule in MEASURED_RULES:
@@ -120,6 +122,42 @@ def choose_layers(
     else:
         scores, what = _damage(damages, domain, total), f"nats per token that {domain} loses without the layer"
     return _largest(rule, count, scores, what)
+
+
+def random_layers(
+    total: int, count: int, others: Sequence[tuple[int, ...]], *, draws: int, seed: int
+) -> tuple[tuple[int, ...], ...]:
+    """Layers drawn at random, each draw another one than the sets that it is a control of.
+
+    Args:
+        total: layers of the model.
+        count: of a draw; less than ``total``.
+        others: sets that no draw may be, such as the plan's.
+        draws: how many; they differ from each other as long as there are sets left.
+        seed: of the draws; more of them begin with fewer.
+
+    Returns:
+        A set a draw.
+    """
+    found: list[tuple[int, ...]] = []
+    for draw in range(draws):
+        rng = np.random.default_rng([seed, draw])
+        for _ in range(_TRIES):
+            drawn = tuple(sorted(rng.choice(total, count, replace=False).tolist()))
+            if drawn not in others and drawn not in found:
+                break
+        found.append(drawn)
+    return tuple(found)
+
+
+def random_choices(total: int, count: int, others: Sequence[tuple[int, ...]], *, draws: int, seed: int) -> list[Choice]:
+    """Choices at random, see ``random_layers``."""
+    drawn = random_layers(total, count, others, draws=draws, seed=seed)
+    none = (math.nan,) * total
+    return [
+        Choice("random", layers, none, f"drawn at random (seed {seed}, draw {draw})")
+        for draw, layers in enumerate(drawn)
+    ]
 
 
 def given_layers(layers: Sequence[int], total: int) -> Choice:
@@ -153,7 +191,7 @@ def read_layers(text: str) -> int | list[int]:
         The number, or the layers.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: it is neither, or a range runs backwards.
     """
     parts = [re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part.strip(), re.ASCII) for part in text.split(",")]
     if not all(parts):
@@ -161,6 +199,9 @@ def read_layers(text: str) -> int | list[int]:
     found = [(int(part[1]), int(part[2] or part[1])) for part in parts if part]
     if len(parts) == 1 and "-" not in text:
         return found[0][0]
+    for low, high in found:
+        if low > high:
+            raise UsageError(f"--layers {quoted(text)}: {low}-{high} runs backwards; give {high}-{low}")
     return [layer for low, high in found for layer in range(low, high + 1)]
 
 

@@ -23,7 +23,7 @@ from paramscope.actions.pilots.sizes import Sizes
 from paramscope.actions.pilots.training import PeakMemory, Tokens, adapted, text_losses, train
 from paramscope.actions.pilots.trials import Trials, search_rate
 from paramscope.actions.tuning.adapters import AdapterPlan, Modules, check_equal, plan_adapters
-from paramscope.actions.tuning.layers import choose_layers, told_layers
+from paramscope.actions.tuning.layers import choose_layers, random_choices, told_layers
 from paramscope.result.profile import Profile
 from paramscope.result.tuned import (
     ComparisonRecord,
@@ -92,10 +92,11 @@ def make_contenders(
     """
     contenders, same = [Contender(PLAN, (plan,))], []
     for name in names:
-        plans = []
-        for draw in range(seeds if name == "random" else 1):
-            choice = choose_layers(name, count, profile, domain, measured=measured.get(name), seed=seed, draw=draw)
-            plans.append(plan_adapters(choice, modules, plan.budget))
+        if name == "random":
+            choices = random_choices(profile.layers, count, [plan.choice.layers], draws=seeds, seed=seed)
+        else:
+            choices = [choose_layers(name, count, profile, domain, measured=measured.get(name), seed=seed)]
+        plans = [plan_adapters(choice, modules, plan.budget) for choice in choices]
         if all(each.ranks == plan.ranks for each in plans):
             same.append(name)
         else:
