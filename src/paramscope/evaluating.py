@@ -178,6 +178,10 @@ def _check_arguments(arguments: dict[str, Any], run: object) -> None:
         raise UsageError(
             "nothing to evaluate is given; give --perplexity SOURCE, --task NAME[@PATH], --run RUN or --harness TASK"
         )
+    for name, option in (("perplexity", "perplexity"), ("tasks", "task"), ("harness", "harness")):
+        twice = [one for place, one in enumerate(arguments[name]) if one in arguments[name][:place]]
+        if twice:
+            raise UsageError(f"--{option} {twice[0]} is given twice; give it once")
     if arguments["context"] is not None and not arguments["perplexity"]:
         raise UsageError(f"--context {arguments['context']} is of --perplexity; give both or neither")
     if arguments["harness_path"] is not None and not arguments["harness"]:

@@ -179,8 +179,8 @@ def _told_pilot(pilot: SharePilot, *, fits: bool, elsewhere: bool) -> str:
         sizes = pilot.sizes
         return (
             f"The pilot trained {sizes.steps} steps of {sizes.batch} texts a domain, cut to {sizes.tokens} tokens: "
-            "short trainings on few texts say little of long ones. Which way is best is told by the texts that its gain "
-            "is told by, so that gain is rather too large. Copies of layers and of the model were not trained."
+            "short trainings on few texts say little of long ones. Which way is best is told by the texts that tell "
+            "its gain, so that gain is rather too large. Copies of layers and of the model were not trained."
             + _edge(pilot)
         )
     if elsewhere:

@@ -322,5 +322,10 @@ def test_what_was_measured_otherwise_is_not_taken(
     assert Evaluation.model_validate(done.document).perplexity == expected.perplexity
 
 
+def test_what_is_given_twice_is_refused(refused: Call, model: Path, text: Path) -> None:
+    for option, value in (("--perplexity", str(text)), ("--task", "boolq"), ("--harness", "one")):
+        assert f"{option} {value} is given twice" in refused("evaluate", model, option, value, option, value).err
+
+
 def interrupt(*_: object, **__: object) -> None:
     raise KeyboardInterrupt

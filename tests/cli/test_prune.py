@@ -85,6 +85,7 @@ def test_a_pattern_needs_no_sparsity(call: Call, tiny_model: Path, tmp_path: Pat
     ("options", "message"),
     [
         (["--sparsity", "1.2"], "--sparsity 1.2 is out of range"),
+        (["--sparsity", "1e-9", "--score", "magnitude"], "--sparsity 1e-09 is out of range: none of "),
         (["--sparsity", "0"], "--sparsity 0.0 is out of range"),
         ([], "no sparsity is given; give --sparsity such as 0.5, or --pattern 2:4"),
         (["--sparsity", "0.5"], "give --domain NAME=SOURCE"),

@@ -12,6 +12,7 @@ import numpy as np
 from paramscope.actions.pruning import sparsity as rules
 from paramscope.actions.pruning.masks import Pattern
 from paramscope.actions.pruning.request import PruneSettings
+from paramscope.errors import UsageError
 from paramscope.models.blocks import Block
 from paramscope.result.profile import Profile
 from paramscope.result.pruned import AllocationRecord
@@ -62,6 +63,9 @@ def allocate(
 
     Returns:
         The sparsities, and the mean over the weights that they have.
+
+    Raises:
+        UsageError: nothing would be pruned.
     """
     sizes = sizes_of(blocks)
     constants: dict[str, float | str] = {}
@@ -71,6 +75,10 @@ def allocate(
         found = rules.given(content, len(blocks))
         target = rules.mean_of(found, sizes, settings.sparsity)
     assert target is not None
+    if not round(target * sum(sizes)):
+        raise UsageError(
+            f"--sparsity {target:g} is out of range: none of {sum(sizes):,} weights would become zero; give more"
+        )
     if settings.rule == "uniform":
         found = rules.uniform(len(blocks), target)
     elif settings.rule == "owl":
