@@ -14,6 +14,7 @@ from paramscope.actions.pilots.judging import told_interval
 from paramscope.actions.tuning.layers import told_layers
 from paramscope.measures.ranks import Interval
 from paramscope.result.manifest import read_manifest
+from paramscope.result.place import MANIFEST
 from paramscope.result.share_pilot import SharePilot, read_share_pilot
 from paramscope.result.verification import IntervalRecord
 
@@ -61,7 +62,7 @@ def main() -> None:
     pilot = read_share_pilot(options.run)
     if pilot is None:
         parser.error(f"{options.run} has no pilot; 'paramscope share {options.run} --pilot' makes one")
-    sizes, manifest = pilot.sizes, read_manifest(options.run)
+    sizes, manifest = pilot.sizes, read_manifest(options.run / MANIFEST)
     rates = ", ".join(f"{rate:g}" for rate in sizes.rates)
     text = "\n".join(
         [
