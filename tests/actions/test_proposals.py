@@ -200,6 +200,19 @@ def test_a_way_that_never_pays_back_is_not_proposed_as_measured(value: float, st
     assert (proposal.priority == 1) == (status == "measured")
 
 
+def test_of_the_ways_that_pay_the_one_that_leaves_most_money_is_proposed() -> None:
+    """Own adapters gain a little more than one for all, and cost far more."""
+    gains = [
+        MeasuredGain(domain=name, option=option, loss_before=2, loss_after=after, low=low, high=high, source="here")
+        for name in NAMES
+        for option, after, low, high in (("shared", 1.5, 0.4, 0.6), ("adapters", 1.49, 0.41, 0.61))
+    ]
+    paid = share(profile(), rank=1, value=0.001, gains=gains)
+    proposal = named(make_proposals(profile(), OPEN, None, paid, Path("run")), "share")
+    assert proposal.text.startswith("One model for all")
+    assert "it leaves the most money within 12 months" in proposal.text
+
+
 def test_sharing_that_did_not_surely_help_is_advised_against() -> None:
     tried = shared({"adapters": 0.01, "shared": 0.0}, {"shared": "equal"})
     proposal = named(make_proposals(profile(), OPEN, None, tried, Path("run")), "share")

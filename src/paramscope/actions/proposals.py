@@ -227,14 +227,15 @@ def _share(words: _Words, shared: Shared | None) -> ProposalRecord:
                 f"measured gain, only costs are known.{grouped}"
             }
         )
-    spoken_for = chosen_way(shared.pilot.comparisons) if shared.pilot else None
-    chosen = [each for each in paying if each.option == spoken_for] or paying
-    best = max(chosen, key=_surely_left)
+    horizon = float(shared.prices["horizon_months"])
+    best = max(paying, key=lambda each: _surely_left(each, horizon))
+    most = f"Of the ways whose gain was measured, it leaves the most money within {horizon:g} months."
     option = next(each for each in shared.options if each.name == best.option)
     return blank.model_copy(
         update={
             "text": " ".join(
-                [f"{_sentence(option.text)} {_sentence(best.told)}", *([shared.pilot.sentence] if shared.pilot else [])]
+                [_sentence(option.text), _sentence(best.told), *([most] if len(paying) > 1 else [])]
+                + ([shared.pilot.sentence] if shared.pilot else [])
             ),
             "layers": option.layers,
             "status": MEASURED if _surely_pays(best) else UNSUPPORTED,
@@ -249,10 +250,10 @@ def _surely_pays(record: BreakEvenRecord) -> bool:
     return record.months is not None and record.months.high is not None
 
 
-def _surely_left(record: BreakEvenRecord) -> float:
-    """Money a month that an option leaves at the lower end of its benefit."""
+def _surely_left(record: BreakEvenRecord, horizon: float) -> float:
+    """Money that an option leaves within some months, at the lower end of its benefit."""
     low = record.benefit.low if record.benefit else None
-    return -math.inf if low is None else low - record.month.value
+    return -math.inf if low is None else horizon * (low - record.month.value) - record.once.value
 
 
 def _as_reckoned(shared: Shared) -> str:
