@@ -75,7 +75,7 @@ def test_another_study_is_not_mixed_into_a_run(call: Call, study: Path) -> None:
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(call: Call, study: Path) -> None:
     done = call("run", study, "--dry-run", "--json")
     assert done.code == 0
-    assert "tune: a; 15m each" in done.err
+    assert "tune: a; 2 steps each" in done.err
     assert json.loads(done.out)["share"]["requests"] == 1000
     assert not (study.parent / "out").exists()
 
