@@ -9,9 +9,9 @@ from typing import Any
 from torch import nn
 
 from paramscope.actions.pilots.lora import require_peft
+from paramscope.actions.pilots.trials import Progress
 from paramscope.actions.sharing.curve import compare_layers
 from paramscope.actions.sharing.request import PilotRequest
-from paramscope.actions.tuning.pilot import Progress
 from paramscope.causal.opening import open_profiled
 from paramscope.errors import UsageError
 from paramscope.measures.resample import Resampler

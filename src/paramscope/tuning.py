@@ -22,7 +22,7 @@ from paramscope.result.profile import Profile
 from paramscope.result.tuned import DOCUMENT, UNFINISHED, TunedDomain, keep_tuned, read_tuning
 
 if TYPE_CHECKING:
-    from paramscope.actions.tuning.pilot import Progress
+    from paramscope.actions.pilots.trials import Progress
 
 
 def tune(

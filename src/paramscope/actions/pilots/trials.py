@@ -22,6 +22,9 @@ from paramscope.result.store import write_atomically
 from paramscope.result.tuned import TrialRecord
 from paramscope.wording import one_line
 
+Progress = Callable[[str, int, int], object]
+"""Told of a stage, steps more that are done in it, and steps that it has."""
+
 Key = tuple[str, int, float]
 """Plan, seed and learning rate of a trial."""
 

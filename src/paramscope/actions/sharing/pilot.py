@@ -26,11 +26,10 @@ from paramscope.actions.pilots.judging import (
 from paramscope.actions.pilots.material import Material, ordered
 from paramscope.actions.pilots.sizes import Sizes
 from paramscope.actions.pilots.training import PeakMemory, Tokens, text_losses, train
-from paramscope.actions.pilots.trials import Trials, search_rate
+from paramscope.actions.pilots.trials import Progress, Trials, search_rate
 from paramscope.actions.sharing.outcome import sentence
 from paramscope.actions.sharing.ways import Activate, Way, partly_shared
 from paramscope.actions.tuning.adapters import Modules
-from paramscope.actions.tuning.pilot import Progress
 from paramscope.result.share_pilot import Outcome, WayComparison, WayRecord
 from paramscope.result.tuned import TrialRecord
 from paramscope.result.verification import plain

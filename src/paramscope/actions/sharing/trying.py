@@ -23,12 +23,11 @@ from paramscope.actions.pilots.material import (
 from paramscope.actions.pilots.sizes import BATCH, Sizes, fitting_sizes, fixed_sizes, read_sizes
 from paramscope.actions.pilots.speed import measure_speed
 from paramscope.actions.pilots.training import check_first_gpu
-from paramscope.actions.pilots.trials import Trials
+from paramscope.actions.pilots.trials import Progress, Trials
 from paramscope.actions.sharing.pilot import SharingPilot, judge
 from paramscope.actions.sharing.request import PilotRequest
 from paramscope.actions.sharing.ways import make_ways
 from paramscope.actions.tuning.adapters import Modules, find_modules
-from paramscope.actions.tuning.pilot import Progress
 from paramscope.errors import UsageError
 from paramscope.recording import now
 from paramscope.result.profile import Profile

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from paramscope.actions.pilots.judging import (
 from paramscope.actions.pilots.material import Material, ordered
 from paramscope.actions.pilots.sizes import Sizes
 from paramscope.actions.pilots.training import PeakMemory, Tokens, adapted, text_losses, train
-from paramscope.actions.pilots.trials import Trials, search_rate
+from paramscope.actions.pilots.trials import Progress, Trials, search_rate
 from paramscope.actions.tuning.adapters import AdapterPlan, Modules, check_equal, plan_adapters
 from paramscope.actions.tuning.layers import choose_layers, random_choices, told_layers
 from paramscope.result.profile import Profile
@@ -31,9 +31,6 @@ from paramscope.result.tuned import (
     TrialRecord,
 )
 from paramscope.result.verification import plain
-
-Progress = Callable[[str, int, int], object]
-"""Told of a stage, steps more that are done in it, and steps that it has."""
 
 PLAN = "plan"
 """Name of the plan among its controls."""

@@ -12,14 +12,13 @@ from paramscope.actions.pilots.material import Pool, cut_pool, draw_pool, held_o
 from paramscope.actions.pilots.sizes import BATCH, Sizes, fitting_sizes, fixed_sizes, read_sizes
 from paramscope.actions.pilots.speed import measure_speed
 from paramscope.actions.pilots.training import Tokens, check_first_gpu
-from paramscope.actions.pilots.trials import Trials
+from paramscope.actions.pilots.trials import Progress, Trials
 from paramscope.actions.tuning.adapters import AdapterPlan
 from paramscope.actions.tuning.layers import MEASURED_RULES, usual_count
 from paramscope.actions.tuning.pilot import (
     CONTROLS,
     FULL_CONTROLS,
     Pilot,
-    Progress,
     judge_pilot,
     make_contenders,
 )
