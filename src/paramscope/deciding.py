@@ -55,6 +55,7 @@ def make_plan(folder: Path) -> Planned:
     tuning, sharing = tuned.read_tuning(folder), shared.read_shared(folder)
     roles = layer_roles(profile, checks)
     there = {verification.DOCUMENT: checks, tuned.DOCUMENT: tuning, shared.DOCUMENT: sharing}
+    proposals = make_proposals(profile, roles, tuning, sharing, folder)
     return Planned(
         paramscope=version("paramscope"),
         run_sha256=verification.run_digest(folder),
@@ -66,10 +67,11 @@ def make_plan(folder: Path) -> Planned:
                 domains=list(role.domains),
                 confidence=str(role.confidence),
                 evidence=evidence_records(role),
+                proposals=[proposal.priority for proposal in proposals if role.layer in proposal.layers],
             )
             for role in roles
         ],
-        proposals=make_proposals(profile, roles, tuning, sharing, folder),
+        proposals=proposals,
         pilot=first_pilot(profile, roles, tuning, folder),
         made_from=["run.json", *(name for name, document in there.items() if document is not None)],
         limits=[

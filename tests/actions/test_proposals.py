@@ -267,6 +267,8 @@ def test_a_plan_is_kept_in_the_run_and_read_back(tmp_path: Path) -> None:
     assert made.made_from == ["run.json"]
     assert "paramscope verify" in made.limits[-1]
     assert [layer.layer for layer in made.layers] == [0, 1, 2, 3]
+    for layer in made.layers:
+        assert layer.proposals == [each.priority for each in made.proposals if layer.layer in each.layers]
     (tmp_path / "run" / DOCUMENT).write_text("{}")
     with pytest.raises(UsageError, match=r"plan\.json is damaged"):
         read_plan(tmp_path / "run")

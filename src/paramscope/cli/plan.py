@@ -60,20 +60,27 @@ def _print_layers(stdout: Console, planned: Planned) -> None:
     from rich.table import Table
 
     table = Table(title="Layers", title_justify="left")
-    for heading in ("layers", "role", "known by", "domains of their own", "evidence (95 % interval)"):
+    for heading in ("layers", "role", "known by", "domains of their own", "evidence (95 % interval)", "proposals"):
         table.add_column(heading, overflow="fold")
 
-    def alike(layer: LayerPlan) -> tuple[str, str, tuple[str, ...]]:
-        return layer.role, layer.confidence, tuple(sorted(layer.domains))
+    def alike(layer: LayerPlan) -> tuple[str, str, tuple[str, ...], tuple[int, ...]]:
+        return layer.role, layer.confidence, tuple(sorted(layer.domains)), tuple(layer.proposals)
 
-    for (role, confidence, _), group in itertools.groupby(planned.layers, alike):
+    for (role, confidence, _, named), group in itertools.groupby(planned.layers, alike):
         layers = list(group)
         first, last = layers[0].layer, layers[-1].layer
         domains = ", ".join(inert(name) for name in layers[0].domains) or "-"
         told = _evidence(layers[0].evidence[-1]) if layers[0].evidence else "-"
         if len(layers) > 1 and layers[0].evidence:
             told = f"layer {first}: {told}"
-        table.add_row(str(first) if first == last else f"{first}-{last}", role, confidence, domains, told)
+        table.add_row(
+            str(first) if first == last else f"{first}-{last}",
+            role,
+            confidence,
+            domains,
+            told,
+            ", ".join(map(str, named)) or "-",
+        )
     stdout.print(table)
 
 

@@ -47,6 +47,7 @@ class RoleRow:
     confidence: str
     domains: str
     evidence: str
+    proposals: str
 
 
 @dataclass(frozen=True)
@@ -131,17 +132,17 @@ def _proposal(record: ProposalRecord) -> ProposalRow:
 def _roles(layers: Sequence[LayerPlan]) -> list[RoleRow]:
     """A row for neighbours of one role, confidence and domains."""
 
-    def alike(layer: LayerPlan) -> tuple[str, str, tuple[str, ...]]:
-        return layer.role, layer.confidence, tuple(sorted(layer.domains))
+    def alike(layer: LayerPlan) -> tuple[str, str, tuple[str, ...], tuple[int, ...]]:
+        return layer.role, layer.confidence, tuple(sorted(layer.domains)), tuple(layer.proposals)
 
     rows = []
-    for (role, confidence, _), group in itertools.groupby(layers, alike):
+    for (role, confidence, _, named), group in itertools.groupby(layers, alike):
         members = list(group)
         told = _evidence(members[0].evidence[-1]) if members[0].evidence else ""
         if told and len(members) > 1:
             told = f"layer {members[0].layer}: {told}"
         where = told_layers([member.layer for member in members])
-        rows.append(RoleRow(where, role, confidence, ", ".join(members[0].domains), told))
+        rows.append(RoleRow(where, role, confidence, ", ".join(members[0].domains), told, ", ".join(map(str, named))))
     return rows
 
 

@@ -22,7 +22,7 @@ class EvidenceRecord(IntervalRecord):
 
 
 class LayerPlan(Record):
-    """See ``actions.roles.LayerRole``."""
+    """See ``actions.roles.LayerRole``; ``proposals`` are the priorities of those that name the layer."""
 
     layer: int
     parameters: int
@@ -30,6 +30,7 @@ class LayerPlan(Record):
     domains: list[str]
     confidence: str
     evidence: list[EvidenceRecord]
+    proposals: list[int] = Field(default_factory=list)
 
 
 class ProposalRecord(Record):
