@@ -16,6 +16,7 @@ import paramscope
 from paramscope.domains import Domain, DomainSpec, draw_domain
 from paramscope.models.embedded import embedded_model
 from paramscope.models.open import load, locate
+from paramscope.result.store import append_line
 
 FILES = {
     "c4": "c4.jsonl",
@@ -77,10 +78,7 @@ class Results:
                 return record
         started = time.perf_counter()
         record = {"key": key, **make(), "seconds": time.perf_counter() - started}
-        # A line that a killed process has left half written has no end.
-        broken = self._path.is_file() and not self._path.read_bytes().endswith(b"\n")
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write("\n" * broken + json.dumps(record) + "\n")
+        append_line(self._path, json.dumps(record))
         self.records.append(record)
         print(f"{key}: {record['seconds']:.0f} s", file=sys.stderr, flush=True)
         return record

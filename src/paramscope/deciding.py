@@ -11,6 +11,9 @@ from paramscope.actions.roles import layer_roles
 from paramscope.result import planned, shared, tuned, verification
 from paramscope.result.planned import LayerPlan, Planned
 from paramscope.result.profile import Profile
+from paramscope.result.shared import Shared
+from paramscope.result.tuned import Tuning
+from paramscope.result.verification import Checks
 
 _LIMITS = (
     "A role is about one layer alone; several layers taken away together can cost more than the sum.",
@@ -33,26 +36,27 @@ def plan(run: str | os.PathLike[str]) -> Planned:
         UsageError: the run, or a result in it, cannot be read.
     """
     folder = Path(run)
-    found = make_plan(folder)
+    profile, checks = Profile.load(os.fspath(run)), verification.load_checks(folder)
+    found = decide(profile, folder, checks, tuned.read_tuning(folder), shared.read_shared(folder))
     planned.write_plan(folder, found)
     return found
 
 
-def make_plan(folder: Path) -> Planned:
+def decide(
+    profile: Profile, folder: Path, checks: Checks | None, tuning: Tuning | None, sharing: Shared | None
+) -> Planned:
     """The plan of a run, which is not kept.
 
     Args:
+        profile: of the run.
         folder: of the run.
+        checks: of the run, where there are any.
+        tuning: what was tried for single domains, where there was anything.
+        sharing: what the domains can share, where that was reckoned.
 
     Returns:
         The plan.
-
-    Raises:
-        UsageError: the run, or a result in it, cannot be read.
     """
-    profile = Profile.load(os.fspath(folder))
-    checks = verification.load_checks(folder)
-    tuning, sharing = tuned.read_tuning(folder), shared.read_shared(folder)
     roles = layer_roles(profile, checks)
     there = {verification.DOCUMENT: checks, tuned.DOCUMENT: tuning, shared.DOCUMENT: sharing}
     proposals = make_proposals(profile, roles, tuning, sharing, folder)

@@ -16,7 +16,7 @@ from paramscope.engine.estimate import memory_free
 from paramscope.errors import UsageError
 from paramscope.evaluation.harness import Progress
 from paramscope.evaluation.inputs import read_inputs
-from paramscope.evaluation.kept import Kept
+from paramscope.evaluation.kept import Kept, kept_beside
 from paramscope.evaluation.stages import Stages, Timings
 from paramscope.models.open import LocatedModel, OpenModel, adopt, choose_device, load, locate, sketch
 from paramscope.models.quantised import quantised
@@ -156,7 +156,7 @@ def _kept(output: Path | None, opened: OpenModel) -> Kept:
         "dtype": str(opened.dtype),
         "device": opened.device.type,
     }
-    return Kept(output.with_name(output.name + ".unfinished") if output else None, common)
+    return Kept(kept_beside(output) if output else None, common)
 
 
 def _check_arguments(arguments: dict[str, Any], run: object) -> None:

@@ -67,7 +67,7 @@ def try_sharing(
     require_peft()
     if resume and overwrite:
         raise UsageError("--resume and --overwrite contradict each other; give one of them")
-    request = PilotRequest.read(rank=rank, seeds=seeds, steps=steps, budget=budget, seed=seed)
+    request = PilotRequest(rank, seeds, steps, budget, seed)
     run = None if isinstance(profile, Profile) else Path(profile)
     profile = profile if isinstance(profile, Profile) else Profile.load(os.fspath(profile))
     own = choose_own_layers(compare_layers(profile, Resampler(profile), None, rank=rank), own_layers)

@@ -61,10 +61,6 @@ class VerifyPart(_Part):
     steps: int | None = None
 
 
-def _told_length(steps: int | None, budget: str | None) -> str:
-    return f"{steps} steps" if steps else budget or "15m"
-
-
 class TunePart(_Part):
     """See ``paramscope.tune``; ``domains`` are tuned for, one after the other."""
 
@@ -77,11 +73,6 @@ class TunePart(_Part):
     steps: int | None = None
     budget: str | None = None
     seed: int = 0
-
-    @property
-    def length(self) -> str:
-        """How long a pilot is, in words."""
-        return _told_length(self.steps, self.budget)
 
 
 PILOT_KEYS = ("seeds", "steps", "budget", "seed")
@@ -101,11 +92,6 @@ class SharePart(_Part):
     steps: int | None = None
     budget: str | None = None
     seed: int | None = None
-
-    @property
-    def length(self) -> str:
-        """How long the pilot is, in words."""
-        return _told_length(self.steps, self.budget)
 
     @model_validator(mode="after")
     def _of_the_pilot(self) -> SharePart:
@@ -133,6 +119,11 @@ class Study(_Part):
     verify: VerifyPart | Literal[False] = Field(default_factory=VerifyPart)
     tune: TunePart | Literal[False] = Field(default_factory=TunePart)
     share: SharePart | Literal[False] = Field(default_factory=SharePart)
+
+
+def told_length(pilot: TunePart | SharePart) -> str:
+    """How long a pilot is, in words."""
+    return f"{pilot.steps} steps" if pilot.steps else pilot.budget or "15m"
 
 
 @dataclasses.dataclass(frozen=True)

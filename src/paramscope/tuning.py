@@ -91,10 +91,11 @@ def tune(
     check_domain(profile, domain)
     if export is not None:
         check_folder(Path(export), overwrite=overwrite)
+    tried = None if folder is None else _tried(folder, domain)
     kept = None
-    if folder is not None:
+    if folder is not None and tried is not None:
         new = overwrite or (resume and _begun(folder, profile, domain))
-        kept = _result(folder, domain, request, new=new)
+        kept = _answer(folder, tried, request, new=new)
     if kept is not None and export is None:
         return kept
     training = pilot and kept is None
@@ -109,35 +110,32 @@ def tune(
         found = planner.document(planner.plan({}), None)
     if export is not None:
         write_exports(planner.plan_of(found), planner.model, Path(export))
-    if folder is not None and found.pilot is None and not _tried(folder, domain):
+    if folder is not None and found.pilot is None and tried is None:
         keep_tuned(folder, version("paramscope"), found)
     return found
 
 
-def _result(folder: Path, domain: str, request: Request, *, new: bool) -> TunedDomain | None:
-    """What a run has already of a domain that answers what is asked for; None where it is to be made.
+def _tried(folder: Path, domain: str) -> TunedDomain | None:
+    """What a run has of a domain that was tried; a plan that was not is quickly made anew."""
+    kept = read_tuning(folder)
+    there = kept.of(domain) if kept else None
+    return there if there and there.pilot else None
+
+
+def _answer(folder: Path, tried: TunedDomain, request: Request, *, new: bool) -> TunedDomain | None:
+    """What was tried, where it answers what is asked for; None where that is to be made.
 
     Raises:
         UsageError: a pilot is asked for, and there is one of another plan or with other arguments.
     """
-    kept = read_tuning(folder)
-    there = kept.of(domain) if kept else None
-    if there is None or there.pilot is None:  # a plan alone is quickly made anew
-        return None
-    asked, before = request.plan_arguments(), there.arguments
+    assert tried.pilot
+    asked, before = request.plan_arguments(), tried.arguments
     if not request.pilot:
-        return there if asked == before else None
+        return tried if asked == before else None
     if new:
         return None
-    check_same(folder / DOCUMENT, before | there.pilot.arguments, asked | request.pilot_arguments())
-    return there
-
-
-def _tried(folder: Path, domain: str) -> bool:
-    """Whether a run has a pilot of a domain; it is not given up for a plan that was not tried."""
-    kept = read_tuning(folder)
-    there = kept.of(domain) if kept else None
-    return there is not None and there.pilot is not None
+    check_same(folder / DOCUMENT, before | tried.pilot.arguments, asked | request.pilot_arguments())
+    return tried
 
 
 def _begun(folder: Path, profile: Profile, domain: str) -> bool:

@@ -18,11 +18,10 @@ import paramscope
 from paramscope import UsageError
 from paramscope.actions.pilots.material import held_out_texts
 from paramscope.actions.pilots.training import text_losses
-from paramscope.actions.pilots.trials import Trials
 from paramscope.causal.texts import held_out_samples, profiled_samples
 from paramscope.result.profile import Profile
-from paramscope.result.tuned import TrialRecord, TunedDomain, read_tuning
-from tests.actions.tuned_runs import QUICK, TRAINABLE, lean, make_run, without_clock
+from paramscope.result.tuned import TunedDomain, read_tuning
+from tests.actions.tuned_runs import QUICK, TRAINABLE, interrupted, lean, make_run, without_clock
 from tests.conftest import made_texts
 from tests.engine.test_model_unchanged import unchanged
 
@@ -97,25 +96,14 @@ def test_same_seed_same_result_and_another_seed_another_one(tried: TunedDomain, 
 
 
 @pytest.mark.parametrize("after", [1, 6, 15])
-def test_an_interrupted_pilot_goes_on_where_it_was(
-    tried: TunedDomain, run: Path, tiny_model: Path, after: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    add = Trials.add
-
-    def interrupt(self: Trials, trial: TrialRecord) -> None:
-        add(self, trial)
-        if len(self.all) == after:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Trials, "add", interrupt)
-    with pytest.raises(KeyboardInterrupt):
+def test_an_interrupted_pilot_goes_on_where_it_was(tried: TunedDomain, run: Path, tiny_model: Path, after: int) -> None:
+    with interrupted(after):
         paramscope.tune(tiny_model, run, "a", **QUICK)
     lines = run / "tune.unfinished" / "0" / "trials.jsonl"
     assert len(lines.read_text().splitlines()) == after
     assert not (run / "tune.json").exists()
     with lines.open("a") as file:
         file.write('{"plan": "half wri')
-    monkeypatch.setattr(Trials, "add", add)
     with pytest.raises(UsageError, match="holds an unfinished pilot; --resume finishes it, --overwrite begins it anew"):
         paramscope.tune(tiny_model, run, "a", **QUICK)
     with pytest.raises(UsageError, match="seeds: 2 there, 3 now"):
@@ -169,21 +157,13 @@ def test_a_plan_that_is_not_tried_replaces_no_pilot(run: Path, tiny_model: Path,
 
 @pytest.mark.parametrize("changed", [{}, {"steps": 5}])
 def test_an_interrupted_pilot_that_replaces_another_goes_on(
-    run: Path, tiny_model: Path, changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    run: Path, tiny_model: Path, changed: dict[str, Any]
 ) -> None:
     paramscope.tune(tiny_model, run, "a", **QUICK)
     options = QUICK | changed
     expected = paramscope.tune(tiny_model, Profile.load(run), "a", **options)
-    add = Trials.add
-
-    def interrupt(self: Trials, trial: TrialRecord) -> None:
-        add(self, trial)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trials, "add", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            paramscope.tune(tiny_model, run, "a", **options, overwrite=True)
+    with interrupted():
+        paramscope.tune(tiny_model, run, "a", **options, overwrite=True)
     assert without_clock(paramscope.tune(tiny_model, run, "a", **options, resume=True)) == without_clock(expected)
     assert not (run / "tune.unfinished").exists()
 

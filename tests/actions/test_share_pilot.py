@@ -30,8 +30,7 @@ from paramscope.actions.tuning.adapters import LinearModule, Modules
 from paramscope.models.blocks import find_blocks
 from paramscope.result.profile import Profile
 from paramscope.result.share_pilot import SharePilot, read_share_pilot
-from paramscope.result.tuned import TrialRecord
-from tests.actions.tuned_runs import lean, make_run
+from tests.actions.tuned_runs import interrupted, lean, make_run
 from tests.engine.architectures import random_ids, tiny_model
 from tests.engine.test_model_unchanged import unchanged
 
@@ -231,21 +230,10 @@ def test_same_seed_same_result(tried: SharePilot, made: Path) -> None:
 
 
 @pytest.mark.parametrize("after", [1, 9])
-def test_an_interrupted_pilot_goes_on_where_it_was(
-    tried: SharePilot, run: Path, after: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    add = Trials.add
-
-    def interrupt(self: Trials, trial: TrialRecord) -> None:
-        add(self, trial)
-        if len(self.all) == after:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Trials, "add", interrupt)
-    with pytest.raises(KeyboardInterrupt):
+def test_an_interrupted_pilot_goes_on_where_it_was(tried: SharePilot, run: Path, after: int) -> None:
+    with interrupted(after):
         paramscope.try_sharing(run, **QUICK)
     assert len((run / "share-pilot.unfinished" / "trials.jsonl").read_text().splitlines()) == after
-    monkeypatch.setattr(Trials, "add", add)
     with pytest.raises(UsageError, match="--resume finishes it"):
         paramscope.try_sharing(run, **QUICK)
     with pytest.raises(UsageError, match="made with other arguments"):
@@ -262,31 +250,20 @@ def test_a_finished_pilot_is_not_made_again(run: Path) -> None:
     assert paramscope.try_sharing(run, **QUICK | {"own_layers": 1}, overwrite=True).own_layers != once.own_layers
 
 
-def interrupt_after_a_trial(monkeypatch: pytest.MonkeyPatch, run: Path, options: dict[str, Any]) -> None:
-    add = Trials.add
-
-    def interrupt(self: Trials, trial: TrialRecord) -> None:
-        add(self, trial)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trials, "add", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            paramscope.try_sharing(run, **options)
-
-
-def test_an_interrupted_pilot_that_replaces_another_goes_on(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_pilot_that_replaces_another_goes_on(run: Path) -> None:
     paramscope.try_sharing(run, **QUICK)
     other = QUICK | {"own_layers": 1}
     expected = paramscope.try_sharing(Profile.load(run), **other)
-    interrupt_after_a_trial(monkeypatch, run, other | {"overwrite": True})
+    with interrupted():
+        paramscope.try_sharing(run, **other, overwrite=True)
     assert without_clock(paramscope.try_sharing(run, **other, resume=True)) == without_clock(expected)
     assert not (run / "share-pilot.unfinished").exists()
 
 
 @pytest.mark.parametrize("content", ["[]", '{"tokens": 1}', "{", "7"])
-def test_damaged_trials_say_how_to_begin_anew(run: Path, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    interrupt_after_a_trial(monkeypatch, run, QUICK)
+def test_damaged_trials_say_how_to_begin_anew(run: Path, content: str) -> None:
+    with interrupted():
+        paramscope.try_sharing(run, **QUICK)
     (run / "share-pilot.unfinished" / "sizes.json").write_text(content)
     with pytest.raises(UsageError, match=r"is damaged \(.*\); --overwrite begins the pilot anew"):
         paramscope.try_sharing(run, **QUICK, resume=True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 import paramscope
-from paramscope.result.tuned import TunedDomain
+from paramscope.actions.pilots.trials import Trials
+from paramscope.result.tuned import TrialRecord, TunedDomain
 from tests.conftest import made_texts
 
 SAMPLES, HELD_OUT, ROWS = 4, 8, 40
@@ -37,6 +40,22 @@ def make_run(model: Any, folder: Path, **settings: Any) -> Path:
     settings = {"samples": SAMPLES, "held_out": HELD_OUT} | settings
     paramscope.profile(model, domains, output=folder / "run", **settings)
     return folder / "run"
+
+
+@contextmanager
+def interrupted(after: int = 1) -> Iterator[None]:
+    """Within it a pilot is interrupted once it has so many trials, and has to be."""
+    add = Trials.add
+
+    def interrupt(self: Trials, trial: TrialRecord) -> None:
+        add(self, trial)
+        if len(self.all) == after:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trials, "add", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            yield
 
 
 def without_clock(tuned: TunedDomain) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import paramscope
 from paramscope.cli.report import write_report
-from paramscope.deciding import make_plan
+from paramscope.deciding import decide
 from paramscope.report import render_report
 from paramscope.report.decision import Decisions, decision_section
 from paramscope.report.text import change
@@ -33,7 +34,7 @@ def profile_of(*names: str) -> Profile:
 
 def decisions(folder: Path, tuned: Tuning | None = TUNING, shared: Shared | None = SHARED) -> Decisions:
     profile_of().save(folder / "ordinary")
-    return Decisions(make_plan(folder / "ordinary"), tuned, shared)
+    return Decisions(decide(profile_of(), folder / "ordinary", None, None, None), tuned, shared)
 
 
 def test_the_section_is_there_only_when_something_was_planned_or_tried(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_names_and_sentences_are_inert(tmp_path: Path, nasty: str) -> None:
     done = tuned(nasty, {"plan": -0.4, "uniform": -0.3}, {"uniform": "better"})
     assert done.pilot
     spoken = done.model_copy(update={"pilot": done.pilot.model_copy(update={"sentence": nasty * 3})})
-    found = Decisions(make_plan(tmp_path / "run"), tuning(spoken), SHARED)
+    found = Decisions(paramscope.plan(tmp_path / "run"), tuning(spoken), SHARED)
     tags = harmless_tags() | {
         tag for tag, _ in Document(render_report(profile_of(), None, decisions(tmp_path))).elements
     }

@@ -16,7 +16,7 @@ from paramscope.result import store
 from paramscope.result.layer import LayerResult
 from paramscope.result.place import check_same, check_target
 from paramscope.result.profile import Profile
-from paramscope.result.store import Checkpoint
+from paramscope.result.store import Checkpoint, append_line
 from tests.reference import made_up_layers, reduce_layer
 
 Content = Callable[[Path], dict[str, bytes]]
@@ -235,3 +235,13 @@ def test_overwrite_leaves_a_folder_with_files_of_others_alone(tmp_path: Path) ->
     with pytest.raises(UsageError, match=r"holds precious\.txt, which is not of a run"):
         check_target(run, overwrite=True, resume=False)
     assert (run / "precious.txt").read_text() == "precious"
+
+
+def test_a_line_that_was_left_half_written_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    append_line(path, "one")
+    append_line(path, "two é")
+    with path.open("a", encoding="utf-8") as file:
+        file.write("thr")
+    append_line(path, "four")
+    assert path.read_text(encoding="utf-8") == "one\ntwo é\nthr\nfour\n"

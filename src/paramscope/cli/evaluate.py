@@ -66,6 +66,7 @@ def command(model: str, output: str | None, as_json: bool, quiet: bool, **argume
     talk = console(quiet=quiet)
     silence_libraries()
     from paramscope.evaluating import evaluate
+    from paramscope.evaluation.kept import kept_beside
 
     with talk.status("reading the texts and opening the model") as status, stage_bars(talk) as bars:
 
@@ -76,7 +77,7 @@ def command(model: str, output: str | None, as_json: bool, quiet: bool, **argume
         try:
             found = evaluate(model, **arguments, output=target, progress=progress)
         except KeyboardInterrupt:
-            if target and target.with_name(target.name + ".unfinished").is_file():
+            if target and kept_beside(target).is_file():
                 talk.print(f"{inert(output)}.unfinished keeps what is finished: the same command goes on")
             raise
     for warning in found.warnings:

@@ -13,6 +13,8 @@ from paramscope.errors import UsageError
 
 if TYPE_CHECKING:
     from paramscope.report.decision import Decisions
+    from paramscope.result.profile import Profile
+    from paramscope.result.verification import Checks
 
 
 @click.command()
@@ -57,7 +59,8 @@ def write_report(run: str | Path, output: str | Path | None = None) -> Path:
         raise UsageError(f"output {path} is no file but a device or a pipe; give a file")
     if os.path.isfile(path) and not _is_page(path):
         raise UsageError(f"output {path} is there and is no page, so it is not replaced; give another with -o")
-    page = render_report(Profile.load(run), load_checks(Path(run)), _decisions(Path(run)))
+    profile, checks = Profile.load(run), load_checks(Path(run))
+    page = render_report(profile, checks, _decisions(Path(run), profile, checks))
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,15 +71,16 @@ def write_report(run: str | Path, output: str | Path | None = None) -> Path:
     return path
 
 
-def _decisions(run: Path) -> Decisions | None:
+def _decisions(run: Path, profile: Profile, checks: Checks | None) -> Decisions | None:
     """What the run leads to; None where nothing was planned or tried."""
-    from paramscope.deciding import make_plan
+    from paramscope.deciding import decide
     from paramscope.report.decision import Decisions
     from paramscope.result import planned, shared, tuned
 
     if not any((run / name).is_file() for name in (planned.DOCUMENT, tuned.DOCUMENT, shared.DOCUMENT)):
         return None
-    return Decisions(make_plan(run), tuned.read_tuning(run), shared.read_shared(run))
+    tuning, sharing = tuned.read_tuning(run), shared.read_shared(run)
+    return Decisions(decide(profile, run, checks, tuning, sharing), tuning, sharing)
 
 
 def _is_page(path: Path) -> bool:

@@ -68,17 +68,19 @@ def command(study: str, dry_run: bool, as_json: bool, quiet: bool) -> None:
 
 def told(read: ReadStudy) -> list[str]:
     """What will be done, a line a step."""
+    from paramscope.study import told_length
+
     study = read.study
     lines = [f"profile: {read.model} on {', '.join(spec.name for spec in read.specs)} -> {read.output}"]
     if study.verify:
         lines.append(f"verify: {study.verify.budget or 'as long as the profile'}")
     if study.tune:
         pilots = ", ".join(study.tune.domains) if study.tune.domains else "what the plan says to try first"
-        lines.append(f"tune: {pilots}; {study.tune.length} each")
+        lines.append(f"tune: {pilots}; {told_length(study.tune)} each")
     if study.share and len(read.specs) > 1:
         lines.append("share: what the domains can share, what it costs, when it pays back")
         if study.share.pilot:
-            lines.append(f"sharing pilot: {study.share.length}")
+            lines.append(f"sharing pilot: {told_length(study.share)}")
     return [*lines, "plan and page"]
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from paramscope.errors import UsageError
 from paramscope.result.manifest import Record
+from paramscope.result.store import append_line
 
 Kind = TypeVar("Kind", bound=Record)
+
+
+def kept_beside(output: Path) -> Path:
+    """The file that keeps what is finished until the document of that name is written."""
+    return output.with_name(output.name + ".unfinished")
 
 
 class Kept:
@@ -32,16 +37,13 @@ class Kept:
         self._path = path
         self._common = dict(common)
         self._lines: dict[str, list[Any]] = {}
-        self._begin = ""
         if path is None or not path.exists():
             return
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             raise UsageError(f"{path} cannot be read; move it away, then the evaluation begins anew") from error
-        *lines, rest = text.split("\n")  # what a crash left half written has no end
-        self._begin = "\n" if rest else ""
-        for line in lines:
+        for line in text.split("\n")[:-1]:  # what a crash left half written has no end
             with contextlib.suppress(ValueError, TypeError, KeyError):
                 found = json.loads(line)
                 self._lines[found["key"]] = found["records"]
@@ -63,12 +65,8 @@ class Kept:
             return [kind.model_validate(record) for record in self._lines[key]]
         found = measure()
         if self._path is not None:
-            line = json.dumps({"key": key, "records": [record.model_dump(mode="json") for record in found]})
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(f"{self._begin}{line}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            self._begin = ""
+            records = [record.model_dump(mode="json") for record in found]
+            append_line(self._path, json.dumps({"key": key, "records": records}))
         return found
 
     def finish(self) -> None:

@@ -13,8 +13,8 @@ from paramscope.measures.bands import thirds
 from paramscope.report.damage import DamageFigures, damage_figures
 from paramscope.report.fidelity import FidelityFigures, fidelity_figures
 from paramscope.report.specific import SpecificFigures, specific_figures
-from paramscope.report.tables import Cell, Table
-from paramscope.report.text import figure, interval
+from paramscope.report.tables import Cell, Table, interval_of
+from paramscope.report.text import figure
 from paramscope.result.profile import Profile
 from paramscope.result.verification import BreakingRecord, Checks, IntervalRecord, PartCorrelationRecord, VerdictRecord
 
@@ -143,10 +143,6 @@ def causal_section(profile: Profile, checks: Checks, names: Sequence[str]) -> Ca
     )
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
 def _judged(record: VerdictRecord) -> Judged:
     more = []
     if record.p_value is not None:
@@ -157,7 +153,7 @@ def _judged(record: VerdictRecord) -> Judged:
         record,
         CHIPS.get(record.status, "open"),
         figure(record.value),
-        interval(_number(record.low), _number(record.high), figure),
+        interval_of(record.low, record.high),
         f"{record.threshold:g}",
         "; ".join(more),
     )
@@ -206,7 +202,7 @@ def _correlations(found: Sequence[PartCorrelationRecord], shown: dict[str, str])
 def _interval_cell(record: IntervalRecord | None) -> Cell:
     if record is None:
         return Cell(figure(None))
-    return Cell(figure(record.value), interval(_number(record.low), _number(record.high), figure))
+    return Cell(figure(record.value), interval_of(record.low, record.high))
 
 
 def _breaking(record: BreakingRecord, shown: dict[str, str]) -> BreakingRow:

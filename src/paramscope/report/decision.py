@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from paramscope.actions.tuning.layers import told_layers
-from paramscope.report.tables import Cell, Table
-from paramscope.report.text import change, figure, interval
+from paramscope.report.tables import Cell, Table, interval_of
+from paramscope.report.text import change, figure
 from paramscope.result.planned import EvidenceRecord, LayerPlan, PilotPlan, Planned, ProposalRecord
 from paramscope.result.share_pilot import Outcome, WayRecord
 from paramscope.result.shared import OptionRecord, Shared
@@ -122,9 +122,9 @@ def decision_section(found: Decisions) -> DecisionSection:
 
 
 def _proposal(record: ProposalRecord) -> ProposalRow:
-    benefit = Cell("not measured")
-    if record.benefit:
-        benefit = Cell(figure(record.benefit.value), f"{_interval(record.benefit)}; {record.unit}")
+    found, benefit = record.benefit, Cell("not measured")
+    if found:
+        benefit = Cell(figure(found.value), f"{interval_of(found.low, found.high)}; {record.unit}")
     cost = Cell(figure(record.cost), record.cost_unit if record.cost is not None else "")
     return ProposalRow(record, _CHIPS.get(record.status, "open"), benefit, cost)
 
@@ -147,19 +147,13 @@ def _roles(layers: Sequence[LayerPlan]) -> list[RoleRow]:
 
 
 def _evidence(record: EvidenceRecord) -> str:
-    within = f" ({_interval(record)})" if record.low is not None else ""
+    within = f" ({interval_of(record.low, record.high)})" if record.low is not None else ""
     return f"{record.text}: {figure(record.value)}{within}"
 
 
-def _interval(found: IntervalRecord) -> str:
-    nan = float("nan")
-    return interval(nan if found.low is None else found.low, nan if found.high is None else found.high, figure)
-
-
 def _changed(found: IntervalRecord) -> Cell:
-    nan = float("nan")
-    low, high = (nan if end is None else end for end in (found.low, found.high))
-    return Cell(_change(nan if found.value is None else found.value), interval(low, high, _change))
+    value = float("nan") if found.value is None else found.value
+    return Cell(_change(value), interval_of(found.low, found.high, _change))
 
 
 def _change(value: float) -> str:

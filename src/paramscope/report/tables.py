@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from paramscope.report.lines import Series
-from paramscope.report.text import compact, cosine, interval, layer_range, percent
+from paramscope.report.text import compact, cosine, figure, interval, layer_range, percent
 from paramscope.result.profile import Estimate, Profile
 
 
@@ -18,6 +19,11 @@ class Cell:
 
     main: str
     below: str = ""
+
+
+def interval_of(low: float | None, high: float | None, form: Callable[[float], str] = figure) -> str:
+    """The interval of a record, whose ends may be null."""
+    return interval(math.nan if low is None else low, math.nan if high is None else high, form)
 
 
 @dataclass(frozen=True)

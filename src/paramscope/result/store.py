@@ -245,6 +245,18 @@ def make_readable(folder: Path, manifest: str) -> None:
             path.chmod(mode)
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file of lines, and see it on the disk; what a crash left half written stays a line of its own."""
+    with path.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write(line.encode("utf-8") + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write a file that is whole or not there."""
     part = path.with_name(path.name + ".part")

@@ -6,20 +6,23 @@ import contextlib
 import fcntl
 import json
 import math
-import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from paramscope.actions.pilots.sizes import Sizes, read_sizes
 from paramscope.errors import UsageError
 from paramscope.result.manifest import first_fault
 from paramscope.result.place import check_same, resolved
-from paramscope.result.store import write_atomically
+from paramscope.result.store import append_line, write_atomically
 from paramscope.result.tuned import TrialRecord
+from paramscope.result.verification import plain
 from paramscope.wording import one_line
 
 Progress = Callable[[str, int, int], object]
@@ -27,6 +30,17 @@ Progress = Callable[[str, int, int], object]
 
 Key = tuple[str, int, float]
 """Plan, seed and learning rate of a trial."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one training showed, see ``TrialRecord``; ``losses`` are ``[texts]`` by domain."""
+
+    training_loss: float
+    seconds: float
+    memory_bytes: int
+    validation: float
+    losses: Mapping[str, NDArray[np.float64]]
 
 
 class Trials:
@@ -103,9 +117,38 @@ class Trials:
         if self._folder is not None:
             write_atomically(self._folder / "sizes.json", json.dumps(sizes))
 
-    def get(self, key: Key) -> TrialRecord | None:
-        """A finished trial."""
-        return self._done.get(key)
+    def tried(
+        self, key: Key, draw: int, measure: Callable[[], Measured], *, there: Callable[[], object]
+    ) -> TrialRecord:
+        """A trial, made if it is not there.
+
+        Args:
+            key: of the trial.
+            draw: which of the plan's draws is trained.
+            measure: trains and tests.
+            there: told when nothing is to be done.
+
+        Returns:
+            The trial.
+        """
+        if key in self._done:
+            there()
+            return self._done[key]
+        plan, seed, rate = key
+        found = measure()
+        trial = TrialRecord(
+            plan=plan,
+            draw=draw,
+            seed=seed,
+            rate=rate,
+            training_loss=plain(found.training_loss),
+            validation=plain(found.validation),
+            losses={name: plain(values.tolist()) for name, values in found.losses.items()},
+            seconds=found.seconds,
+            memory_bytes=found.memory_bytes,
+        )
+        self.add(trial)
+        return trial
 
     @property
     def all(self) -> list[TrialRecord]:
@@ -116,10 +159,7 @@ class Trials:
         """Keep a finished trial."""
         self._done[trial.plan, trial.seed, trial.rate] = trial
         if self._folder is not None:
-            with (self._folder / "trials.jsonl").open("a", encoding="utf-8") as file:
-                file.write(trial.model_dump_json() + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            append_line(self._folder / "trials.jsonl", trial.model_dump_json())
 
     def finish(self) -> None:
         """Let the trials go, once the result is written."""

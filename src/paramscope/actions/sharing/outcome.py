@@ -58,8 +58,8 @@ def sentence(own: Sequence[int], change: str, comparisons: Sequence[WayCompariso
     """
     told = (
         f"Own adapters in layers {told_layers(own)} over a shared rest change the held-out loss by {change} nats per "
+        "token over all domains"
     )
-    told += "token over all domains"
     parts = []
     for status, words in _VERDICTS.items():
         names = [_NAMES.get(each.control, each.control) for each in comparisons if each.status == status]

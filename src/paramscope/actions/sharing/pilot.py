@@ -26,13 +26,12 @@ from paramscope.actions.pilots.judging import (
 from paramscope.actions.pilots.material import Material, ordered
 from paramscope.actions.pilots.sizes import Sizes
 from paramscope.actions.pilots.training import PeakMemory, Tokens, text_losses, train
-from paramscope.actions.pilots.trials import Progress, Trials, search_rate
+from paramscope.actions.pilots.trials import Measured, Progress, Trials, search_rate
 from paramscope.actions.sharing.outcome import sentence
 from paramscope.actions.sharing.ways import Activate, Way, partly_shared
 from paramscope.actions.tuning.adapters import Modules
 from paramscope.result.share_pilot import Outcome, WayComparison, WayRecord
 from paramscope.result.tuned import TrialRecord
-from paramscope.result.verification import plain
 
 _ALL = "all domains"
 
@@ -126,42 +125,32 @@ class SharingPilot:
         seed = self.seed + turn
         steps = self.sizes.steps * len(self.tests)
         total = len(self.ways) * self.sizes.trials * steps
-        there = self.trials.get((way.name, seed, rate))
-        if there is not None:
-            self.progress("training", steps, total)
-            return there
         draw = way.draw(turn)
-        turns = make_turns(self.materials, self.sizes, seed)
-        peak = PeakMemory(next(self.model.parameters()).device)
-        with partly_shared(self.model, *self.ranks(way.draws[draw]), len(self.tests), seed) as activate:
-            loss, seconds = train(
-                self.model,
-                turns.texts,
-                batch=self.sizes.batch,
-                rate=rate,
-                seed=seed,
-                before_step=lambda step: activate(turns.domains[step]),
-                progress=lambda done: self.progress("training", done, total),
-            )
-            memory = peak.read()
-            losses = self.losses(activate)
-            validation = []
-            for domain, material in enumerate(self.materials):
-                activate(domain)
-                validation.append(text_losses(self.model, material.validation, batch=2 * self.sizes.batch).mean())
-        trial = TrialRecord(
-            plan=way.name,
-            draw=draw,
-            seed=seed,
-            rate=rate,
-            training_loss=plain(loss),
-            validation=plain(float(np.mean(validation))),
-            losses={name: plain(values.tolist()) for name, values in losses.items()},
-            seconds=seconds,
-            memory_bytes=memory,
+
+        def measure() -> Measured:
+            turns = make_turns(self.materials, self.sizes, seed)
+            peak = PeakMemory(next(self.model.parameters()).device)
+            with partly_shared(self.model, *self.ranks(way.draws[draw]), len(self.tests), seed) as activate:
+                loss, seconds = train(
+                    self.model,
+                    turns.texts,
+                    batch=self.sizes.batch,
+                    rate=rate,
+                    seed=seed,
+                    before_step=lambda step: activate(turns.domains[step]),
+                    progress=lambda done: self.progress("training", done, total),
+                )
+                memory = peak.read()
+                losses = self.losses(activate)
+                validation = []
+                for domain, material in enumerate(self.materials):
+                    activate(domain)
+                    validation.append(text_losses(self.model, material.validation, batch=2 * self.sizes.batch).mean())
+                return Measured(loss, seconds, memory, float(np.mean(validation)), losses)
+
+        return self.trials.tried(
+            (way.name, seed, rate), draw, measure, there=lambda: self.progress("training", steps, total)
         )
-        self.trials.add(trial)
-        return trial
 
     def parameters(self, own: Sequence[int]) -> int:
         """Of all adapters that are kept: the shared one's, and each domain's."""

@@ -160,7 +160,7 @@ def _sizes(
     """How much is trained: given, or what fits into the budget."""
     trained = [len(sample.token_ids) for pool in pools.values() for sample in pool.samples]
     tested = [[len(ids) for ids in texts] for texts in tests.values()]
-    if request.budget is None:
+    if request.seconds is None:
         longest = max(*trained, *(length for lengths in tested for length in lengths))
         return fixed_sizes(longest=longest, seeds=request.seeds, steps=request.steps)
     timed = [
@@ -170,7 +170,7 @@ def _sizes(
     ]
     return fitting_sizes(
         measure_speed(model, ranks, timed),
-        budget=max(request.budget - (time.perf_counter() - started), request.budget / 4),
+        budget=max(request.seconds - (time.perf_counter() - started), request.seconds / 4),
         plans=ways,
         training=trained,
         held_out=tested,

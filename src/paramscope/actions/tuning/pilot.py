@@ -21,7 +21,7 @@ from paramscope.actions.pilots.judging import (
 from paramscope.actions.pilots.material import Material, ordered
 from paramscope.actions.pilots.sizes import Sizes
 from paramscope.actions.pilots.training import PeakMemory, Tokens, adapted, text_losses, train
-from paramscope.actions.pilots.trials import Progress, Trials, search_rate
+from paramscope.actions.pilots.trials import Measured, Progress, Trials, search_rate
 from paramscope.actions.tuning.adapters import AdapterPlan, Modules, check_equal, plan_adapters
 from paramscope.actions.tuning.layers import choose_layers, random_choices, told_layers
 from paramscope.result.profile import Profile
@@ -30,7 +30,6 @@ from paramscope.result.tuned import (
     EffectRecord,
     TrialRecord,
 )
-from paramscope.result.verification import plain
 
 PLAN = "plan"
 """Name of the plan among its controls."""
@@ -148,38 +147,30 @@ class Pilot:
         """One training, or what there is of it."""
         seed = self.seed + turn
         total = len(self.contenders) * self.sizes.trials * self.sizes.steps
-        there = self.trials.get((contender.name, seed, rate))
-        if there is not None:
-            self.progress("training", self.sizes.steps, total)
-            return there
         draw = contender.draw(turn)
-        texts = ordered(self.material.training, self.sizes.steps * self.sizes.batch, seed)
-        peak = PeakMemory(next(self.model.parameters()).device)
-        with adapted(self.model, contender.plans[draw].ranks, seed):
-            loss, seconds = train(
-                self.model,
-                texts,
-                batch=self.sizes.batch,
-                rate=rate,
-                seed=seed,
-                progress=lambda steps: self.progress("training", steps, total),
-            )
-            memory = peak.read()
-            validation = text_losses(self.model, self.material.validation, batch=2 * self.sizes.batch)
-            losses = self.losses()
-        trial = TrialRecord(
-            plan=contender.name,
-            draw=draw,
-            seed=seed,
-            rate=rate,
-            training_loss=plain(loss),
-            validation=plain(float(validation.mean())),
-            losses={name: plain(values.tolist()) for name, values in losses.items()},
-            seconds=seconds,
-            memory_bytes=memory,
+
+        def measure() -> Measured:
+            texts = ordered(self.material.training, self.sizes.steps * self.sizes.batch, seed)
+            peak = PeakMemory(next(self.model.parameters()).device)
+            with adapted(self.model, contender.plans[draw].ranks, seed):
+                loss, seconds = train(
+                    self.model,
+                    texts,
+                    batch=self.sizes.batch,
+                    rate=rate,
+                    seed=seed,
+                    progress=lambda steps: self.progress("training", steps, total),
+                )
+                memory = peak.read()
+                validation = text_losses(self.model, self.material.validation, batch=2 * self.sizes.batch)
+                return Measured(loss, seconds, memory, float(validation.mean()), self.losses())
+
+        return self.trials.tried(
+            (contender.name, seed, rate),
+            draw,
+            measure,
+            there=lambda: self.progress("training", self.sizes.steps, total),
         )
-        self.trials.add(trial)
-        return trial
 
 
 def judge_pilot(

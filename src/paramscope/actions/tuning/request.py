@@ -6,14 +6,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from paramscope.actions.pilots.request import DEFAULT_BUDGET, check_length, check_whole
 from paramscope.errors import UsageError
-from paramscope.settings import is_positive
 
 DEFAULT_TRAINABLE = "1%"
 """Of the layers' parameters."""
-
-DEFAULT_BUDGET = 900.0
-"""Seconds that a pilot takes, about."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +30,16 @@ class Request:
     seed: int
 
     def __post_init__(self) -> None:
-        for name, value, least in (("seeds", self.seeds, 1), ("seed", self.seed, 0)):
-            _check_whole(name, value, least)
+        check_length(seeds=self.seeds, seed=self.seed, steps=self.steps, budget=self.budget)
         if self.rule == "uniform" and isinstance(self.layers, int):
             raise UsageError(
                 f"--layers {self.layers}: the rule uniform trains all layers; give another --rule, such as spread, or "
                 "name the layers (2,7,20-23)"
             )
-        for name, optional in (("steps", self.steps), ("rank", self.rank)):
-            if optional is not None:
-                _check_whole(name, optional, 1)
-        if self.budget is not None and not is_positive(self.budget):
-            raise UsageError(f"--budget {self.budget!r} is no time; give one such as 90s, 15m or 1h")
+        if self.rank is not None:
+            check_whole("rank", self.rank, 1)
         if self.rank is not None and self.trainable != DEFAULT_TRAINABLE:
             raise UsageError("--rank and --trainable both say how much is trained; give one of them")
-        if self.steps is not None and self.budget is not None:
-            raise UsageError("--steps and --budget both say how long the pilot takes; give one of them")
         for name, given in (("full", self.full), ("train", self.train), ("steps", self.steps), ("budget", self.budget)):
             if given and not self.pilot:
                 raise UsageError(f"--{name} is of the pilot; give --pilot too, or leave it out")
@@ -75,13 +66,3 @@ class Request:
             "steps": self.steps,
             "budget": self.budget or (None if self.full or self.steps else DEFAULT_BUDGET),
         }
-
-
-def _check_whole(name: str, value: object, least: int) -> None:
-    """Refuse what is no whole number, or too small.
-
-    Raises:
-        UsageError: it is.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UsageError(f"--{name} {value!r} is out of range; give a whole number of at least {least}")
