@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from paramscope.measures.resample import Resampler, domain_means
+from paramscope.measures.resample import within_across
+from paramscope.measures.similarity import pair_draws
 from tests.reference import made_up_layers, make_profile
 
 SIZES = {"support": 5, "code": 4, "contracts": 6}
@@ -37,8 +38,8 @@ def test_means_of_draws_equal_loops_over_pairs() -> None:
     kernel = rng.normal(size=(9, 9))
     kernel += kernel.T
     draws = np.concatenate([rng.multinomial(size, np.full(size, 1 / size), size=20) for size in sizes], axis=1)
-    within, across = domain_means(kernel, sizes, draws.astype(float))
-    for place, drawn in enumerate(draws):
+    within, across = within_across(pair_draws(kernel, sizes, draws.astype(float)))
+    for place, drawn in enumerate(np.concatenate([np.ones((1, 9)), draws])):
         slow_within, slow_across = slow_means(kernel, sizes, drawn)
         np.testing.assert_allclose(within[place], slow_within, atol=1e-12)
         np.testing.assert_allclose(across[place], slow_across, atol=1e-12)
@@ -48,14 +49,14 @@ def test_samples_without_activation_are_left_out() -> None:
     kernel = np.full((6, 6), 0.5)
     np.fill_diagonal(kernel, 1.0)
     kernel[1] = kernel[:, 1] = np.nan
-    within, across = domain_means(kernel, [3, 3], np.ones((1, 6)))
+    within, across = within_across(pair_draws(kernel, [3, 3], np.zeros((0, 6))))
     np.testing.assert_allclose(within, 0.5)
     np.testing.assert_allclose(across, 0.5)
 
 
 @pytest.mark.parametrize("centred", [False, True])
 def test_layers_agree_with_the_profile(centred: bool) -> None:
-    resampler = Resampler(PROFILE)
+    resampler = PROFILE.resampler
     found = PROFILE.similarity(centred=centred)
     for layer in range(PROFILE.layers):
         alike = resampler.layers([layer], centred=centred)
@@ -70,7 +71,7 @@ def test_layers_agree_with_the_profile(centred: bool) -> None:
 
 
 def test_a_change_is_the_difference_of_its_ends() -> None:
-    resampler = Resampler(PROFILE)
+    resampler = PROFILE.resampler
     before, after = resampler.layers([1], centred=False), resampler.layers([4, 5], centred=False)
     change = resampler.change([1], [4, 5], centred=False)
     assert change.mean_across.value == pytest.approx(after.mean_across.value - before.mean_across.value)
@@ -79,5 +80,19 @@ def test_a_change_is_the_difference_of_its_ends() -> None:
 
 
 def test_no_change_has_an_interval_of_no_width() -> None:
-    change = Resampler(PROFILE).change([2], [2], centred=True)
+    change = PROFILE.resampler.change([2], [2], centred=True)
     assert change.mean_within.low == change.mean_within.high == 0.0
+
+
+def test_layers_with_a_sample_without_activation_are_averaged_without_it() -> None:
+    """There the mean over layers is that of the kernels, not of the layers' means."""
+    layers = made_up_layers(4, SIZES, rows=8, columns=6)
+    layers[2] = {
+        name: np.where(np.arange(len(values))[:, None, None] == 1, 0.0, values) for name, values in layers[2].items()
+    }
+    profile = make_profile(layers, SIZES)
+    kernel = np.mean([profile.sample_cosines(layer) for layer in (1, 2)], axis=0)
+    expected = pair_draws(kernel, list(SIZES.values()), np.zeros((0, 15)))[0]
+    np.testing.assert_allclose(profile.resampler.pairs([1, 2], centred=False)[0], expected, atol=1e-12)
+    change = profile.resampler.change([1], [2], centred=False)
+    assert np.isfinite(change.mean_across.low)

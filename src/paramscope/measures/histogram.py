@@ -60,6 +60,20 @@ def sparse_count_above(first_bins: Iterable[int], counts: Iterable[NDArray], thr
     return np.array(result)
 
 
+def count_above(counts: NDArray, threshold: float) -> NDArray[np.float64]:
+    """Number of weights above a threshold, of histograms with all their bins.
+
+    Args:
+        counts: ``[..., BINS]``.
+        threshold: positive.
+
+    Returns:
+        ``[...]``, interpolated as in ``sparse_count_above``.
+    """
+    place, inside = _position(threshold)
+    return counts[..., place + 1 :].sum(-1) + (1.0 - inside) * counts[..., place]
+
+
 def _position(threshold: float) -> tuple[int, float]:
     """The bin that holds a threshold, and how far into it the threshold lies (0 to 1)."""
     place = min(int(np.searchsorted(EDGES, threshold, side="right")) - 1, BINS - 1)

@@ -6,19 +6,18 @@ shallow to deep layers, need the joint draws: the same samples enter every pair 
 
 from __future__ import annotations
 
-import itertools
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from paramscope.measures.intervals import LEVEL, bootstrap_draws
 from paramscope.measures.ranks import Interval
-from paramscope.measures.similarity import DRAWS, FEWEST, draw_means
+from paramscope.measures.similarity import DRAWS, FEWEST, pair_draws
 
-if TYPE_CHECKING:
-    from paramscope.result.profile import Profile
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,16 +39,22 @@ class Resampler:
         domains: places of those domains in the profile.
     """
 
-    def __init__(self, profile: Profile) -> None:
-        """Draw the samples once; every layer and band uses the same draws."""
-        sizes = [domain.samples for domain in profile.manifest.domains]
-        self._profile = profile
+    def __init__(self, sizes: list[int], seed: int, layers: int, cosines: Callable[[int, bool], Array]) -> None:
+        """Draw the samples once; every layer and band uses the same draws.
+
+        Args:
+            sizes: samples of each domain.
+            seed: of the draws.
+            layers: of the model.
+            cosines: the cosines ``[N, N]`` of all pairs of samples in a layer, raw or centred.
+        """
+        self._layers, self._cosines = layers, cosines
         self.domains = [place for place, size in enumerate(sizes) if size >= FEWEST]
         self._sizes = [sizes[place] for place in self.domains]
         edges = np.cumsum([0, *sizes])
         kept = [np.arange(edges[place], edges[place + 1]) for place in self.domains]
         self._kept = np.concatenate(kept) if kept else np.zeros(0, dtype=np.int64)
-        self._draws = bootstrap_draws(tuple(self._sizes), DRAWS, profile.manifest.seed) if kept else np.zeros((0, 0))
+        self._draws = bootstrap_draws(tuple(self._sizes), DRAWS, seed) if kept else np.zeros((0, 0))
 
     def layers(self, layers: list[int], *, centred: bool) -> Alike:
         """Means over some layers.
@@ -61,7 +66,7 @@ class Resampler:
         Returns:
             The means; the lists follow ``domains``.
         """
-        return self._alike(self._kernel(layers, centred))
+        return _alike(self.pairs(layers, centred=centred))
 
     def change(self, before: list[int], after: list[int], *, centred: bool) -> Alike:
         """What changes from some layers to others. A mean cosine is linear in the kernel, so this is its difference.
@@ -74,7 +79,11 @@ class Resampler:
         Returns:
             The differences; the lists follow ``domains``.
         """
-        return self._alike(self._kernel(after, centred) - self._kernel(before, centred))
+        draws = self._layer_draws(centred)
+        if all(layer in draws for layer in (*before, *after)):
+            return _alike(self.pairs(after, centred=centred) - self.pairs(before, centred=centred))
+        kernel = self._kernel(after, centred) - self._kernel(before, centred)
+        return _alike(pair_draws(kernel, self._sizes, self._draws))
 
     def means(self, layers: list[int], *, centred: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Means within and across over all domains, for statistics of them.
@@ -86,9 +95,7 @@ class Resampler:
         Returns:
             ``[B + 1]`` within and across; first of the samples as they are, then of every draw.
         """
-        kernel = self._kernel(layers, centred)
-        occurrences = np.concatenate([np.ones((1, len(kernel))), self._draws])
-        within, across = domain_means(kernel, self._sizes, occurrences)
+        within, across = within_across(self.pairs(layers, centred=centred))
         return _mean(within), _mean(across)
 
     def pairs(self, layers: list[int], *, centred: bool) -> NDArray[np.float64]:
@@ -102,62 +109,44 @@ class Resampler:
             ``[B + 1, D, D]`` in the order of ``domains``; first of the samples as they are, then of every draw. NaN
             where there is no pair.
         """
-        kernel = self._kernel(layers, centred)
-        valid = np.isfinite(np.diag(kernel))
-        occurrences = np.concatenate([np.ones((1, len(kernel))), self._draws]) * valid
-        return draw_means(np.where(valid[:, None] & valid[None, :], kernel, 0.0), self._sizes, occurrences)
+        draws = self._layer_draws(centred)
+        if all(layer in draws for layer in layers):  # a mean cosine is linear in the kernel
+            return np.mean([draws[layer] for layer in layers], axis=0)
+        return pair_draws(self._kernel(layers, centred), self._sizes, self._draws)
 
     def _kernel(self, layers: list[int], centred: bool) -> NDArray[np.float64]:
-        whole = sum(self._profile.sample_cosines(layer, centred=centred) for layer in layers) / len(layers)
+        whole = sum(self._cosines(layer, centred) for layer in layers) / len(layers)
         return np.asarray(whole)[np.ix_(self._kept, self._kept)]
 
-    def _alike(self, kernel: NDArray[np.float64]) -> Alike:
-        if not self.domains:
-            nothing = Interval(np.nan)
-            return Alike([], [], [], nothing, nothing, nothing)
-        once = domain_means(kernel, self._sizes, np.ones((1, len(kernel))))
-        many = domain_means(kernel, self._sizes, self._draws)
-        values = (*once, once[0] - once[1])
-        draws = (*many, many[0] - many[1])
-        pairs = list(zip(values, draws, strict=True))
-        within, across, gap = (percentile_intervals(value[0], drawn) for value, drawn in pairs)
-        means = [percentile_intervals(_mean(value), _mean(drawn)[:, None])[0] for value, drawn in pairs]
-        return Alike(within, across, gap, means[0], means[1], means[2])
+    @functools.cache  # noqa: B019 - lives as long as its numbers are wanted
+    def _layer_draws(self, centred: bool) -> dict[int, NDArray[np.float64]]:
+        """``pairs`` of each layer in which every sample has activation: any mean of layers follows from them."""
+        found = {}
+        for layer in range(self._layers):
+            kernel = self._kernel([layer], centred)
+            if np.isfinite(np.diag(kernel)).all():
+                found[layer] = pair_draws(kernel, self._sizes, self._draws)
+        return found
 
 
-def domain_means(
-    kernel: NDArray[np.float64], sizes: list[int], occurrences: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean cosines within each domain and between it and the others, for draws of the samples.
+def _alike(pairs: NDArray[np.float64]) -> Alike:
+    """Means and intervals of draws ``[B + 1, D, D]``."""
+    if not pairs.size:
+        nothing = Interval(np.nan)
+        return Alike([], [], [], nothing, nothing, nothing)
+    within, across = within_across(pairs)
+    kinds = (within, across, within - across)
+    own, others, gap = (percentile_intervals(kind[0], kind[1:]) for kind in kinds)
+    means = [percentile_intervals(mean[:1], mean[1:, None])[0] for mean in map(_mean, kinds)]
+    return Alike(own, others, gap, means[0], means[1], means[2])
 
-    Args:
-        kernel: ``[N, N]`` cosines (or differences of them), NaN for samples without activation.
-        sizes: samples per domain.
-        occurrences: ``[B, N]`` how often each draw holds each sample.
 
-    Returns:
-        ``[B, D]`` the mean over pairs of different samples of the domain, and the mean over the other domains of the
-        mean over pairs across; NaN where there is no pair.
-    """
-    valid = np.isfinite(np.diag(kernel))
-    kernel = np.where(valid[:, None] & valid[None, :], kernel, 0.0)
-    occurrences = occurrences * valid
-    edges = np.cumsum([0, *sizes])
-    parts = [slice(a, b) for a, b in itertools.pairwise(edges)]
-    counts = np.stack([occurrences[:, part].sum(1) for part in parts], 1)
-    safe = np.where(counts > 0, counts, 1.0)
-    shares = occurrences / np.repeat(safe, sizes, axis=1)
-    towards = (shares @ kernel) * shares
-    within, across = np.full(counts.shape, np.nan), np.full(counts.shape, np.nan)
-    others = (counts > 0).sum(1) - 1
-    for place, part in enumerate(parts):
-        own = ((shares[:, part] @ kernel[part, part]) * shares[:, part]).sum(1)
-        squares = shares[:, part] ** 2
-        pairs = np.where(counts[:, place] > 0, 1.0 - squares.sum(1), 0.0)
-        np.divide(own - squares @ np.diag(kernel)[part], pairs, out=within[:, place], where=pairs > 1e-9)
-        usable = (counts[:, place] > 0) & (others > 0)
-        np.divide(towards[:, part].sum(1) - own, others, out=across[:, place], where=usable)
-    return within, across
+def within_across(pairs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``[B, D]`` of ``[B, D, D]``: each domain with itself, and its mean with the others that there are."""
+    within = np.diagonal(pairs, axis1=1, axis2=2)
+    apart = np.where(np.eye(pairs.shape[1], dtype=bool), np.nan, pairs)
+    shape = apart.shape
+    return within, _mean(apart.reshape(-1, shape[2])).reshape(shape[:2])
 
 
 def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:

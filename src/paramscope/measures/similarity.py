@@ -77,6 +77,22 @@ def centred_cosines(gram: NDArray[np.float64]) -> NDArray[np.float64]:
     return cosines(centred)
 
 
+def pair_draws(kernel: NDArray[np.float64], sizes: list[int], draws: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean cosines of the samples as they are, and of every draw.
+
+    Args:
+        kernel: ``[N, N]`` cosines (or means or differences of them), NaN for samples without activation.
+        sizes: samples per domain, in the order of the kernel.
+        draws: ``[B, N]`` how often each draw holds each sample.
+
+    Returns:
+        ``[B + 1, D, D]``, the samples as they are first; NaN where there is no pair.
+    """
+    valid = np.isfinite(np.diag(kernel))
+    kernel = np.where(valid[:, None] & valid[None, :], kernel, 0.0)
+    return draw_means(kernel, sizes, np.concatenate([np.ones((1, len(kernel))), draws]) * valid)
+
+
 def pair_means(kernel: NDArray[np.float64], sizes: list[int], seed: int = 0) -> PairMeans:
     """Mean cosines within and across domains with bootstrap intervals.
 
@@ -92,10 +108,22 @@ def pair_means(kernel: NDArray[np.float64], sizes: list[int], seed: int = 0) -> 
     Returns:
         Means and percentile intervals.
     """
-    valid = np.isfinite(np.diag(kernel))
-    kernel = np.where(valid[:, None] & valid[None, :], kernel, 0.0)
-    once = draw_means(kernel, sizes, valid[None, :].astype(np.float64))[0]
-    many = draw_means(kernel, sizes, bootstrap_draws(tuple(sizes), DRAWS, seed) * valid)
+    found = pair_draws(kernel, sizes, bootstrap_draws(tuple(sizes), DRAWS, seed))
+    return summed_up(found, np.isfinite(np.diag(kernel)), sizes)
+
+
+def summed_up(found: NDArray[np.float64], valid: NDArray[np.bool_], sizes: list[int]) -> PairMeans:
+    """Means and percentile intervals of draws.
+
+    Args:
+        found: ``[B + 1, D, D]`` from ``pair_draws``.
+        valid: ``[N]`` samples with activation.
+        sizes: samples per domain.
+
+    Returns:
+        Means and intervals.
+    """
+    once, many = found[0], found[1:]
     tail = (1 - LEVEL) / 2
     parts = np.split(valid, np.cumsum(sizes)[:-1])
     enough = np.array([part.sum() >= FEWEST for part in parts])
@@ -116,9 +144,9 @@ def draw_means(kernel: NDArray[np.float64], sizes: list[int], occurrences: NDArr
     parts = [slice(a, b) for a, b in itertools.pairwise(edges)]
     means = np.full((len(occurrences), len(sizes), len(sizes)), np.nan)
     for i, one in enumerate(parts):
-        towards = occurrences[:, one] @ kernel[one]
+        towards = occurrences[:, one] @ kernel[one, : one.stop]  # the kernel is symmetric: half of it will do
         for j, other in enumerate(parts[: i + 1]):
-            total = np.sum(towards[:, other] * occurrences[:, other], 1)
+            total = np.einsum("bn,bn->b", towards[:, other], occurrences[:, other])
             pairs = occurrences[:, one].sum(1) * occurrences[:, other].sum(1)
             if i == j:
                 squares = occurrences[:, one] ** 2

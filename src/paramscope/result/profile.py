@@ -16,7 +16,8 @@ from paramscope.errors import UsageError
 from paramscope.measures import concentration, histogram
 from paramscope.measures.bands import layer_bands
 from paramscope.measures.intervals import jackknife_margin
-from paramscope.measures.similarity import PairMeans, centred_cosines, cosines, pair_means
+from paramscope.measures.resample import Resampler
+from paramscope.measures.similarity import PairMeans, centred_cosines, cosines, pair_means, summed_up
 from paramscope.result.manifest import Manifest
 from paramscope.result.tables import ALL, Tables, pooled_histogram
 from paramscope.settings import is_positive
@@ -176,7 +177,7 @@ class Profile:
         shares["count"] *= table["parameters"] / table["weights"]
         totals = shares.groupby(["domain", "layer", "group"])["count"].sum().unstack("group")
         for domain in self.domains:
-            sizes = self._group_sizes(domain)
+            sizes = self.group_sizes(domain)
             if domain not in totals.index.get_level_values("domain") or len(sizes) < 2:
                 continue
             deleted = totals.loc[domain].reindex(value.index)[list(range(len(sizes)))]
@@ -258,10 +259,24 @@ class Profile:
     @functools.cache  # noqa: B019 - a profile is immutable and lives as long as its numbers are wanted
     def _pair_means(self, centred: bool) -> list[PairMeans]:
         sizes = [domain.samples for domain in self.manifest.domains]
-        return [
-            pair_means(self.sample_cosines(layer, centred=centred), sizes, seed=self.manifest.seed)
-            for layer in range(self.layers)
-        ]
+        found = []
+        for layer in range(self.layers):
+            kernel = self.sample_cosines(layer, centred=centred)
+            if len(self.resampler.domains) == len(sizes):  # then its draws are those of all domains
+                pairs = self.resampler.pairs([layer], centred=centred)
+                found.append(summed_up(pairs, np.isfinite(np.diag(kernel)), sizes))
+            else:
+                found.append(pair_means(kernel, sizes, seed=self.manifest.seed))
+        return found
+
+    @functools.cached_property
+    def resampler(self) -> Resampler:
+        """Bootstrap over the samples, for means over layers and their changes."""
+        sizes = [domain.samples for domain in self.manifest.domains]
+        return Resampler(sizes, self.manifest.seed, self.layers, self._cosines)
+
+    def _cosines(self, layer: int, centred: bool) -> NDArray[np.float64]:
+        return self.sample_cosines(layer, centred=centred)
 
     def _histograms(self, *, deleted: bool) -> pd.DataFrame:
         """Rows of the histograms of all samples, or of those that leave a group out, with their modules' sizes."""
@@ -269,7 +284,8 @@ class Profile:
         table = table[(table["group"] != ALL) == deleted]
         return table.merge(self.modules[["layer", "module", "parameters"]], on=["layer", "module"])
 
-    def _group_sizes(self, domain: str) -> NDArray[np.float64]:
+    def group_sizes(self, domain: str) -> NDArray[np.float64]:
+        """Samples in each of a domain's groups."""
         groups = self.samples.loc[self.samples["domain"] == domain, "group"]
         return np.bincount(groups).astype(float)
 
