@@ -24,6 +24,7 @@ from paramscope.models.blocks import Block, Structure, find_structure, guess_str
 from paramscope.models.open import LocatedModel, OpenModel, adopt, choose_device, load, locate, max_positions, sketch
 from paramscope.models.quantised import quantised
 from paramscope.models.running import vocabulary
+from paramscope.models.writers import Writers
 from paramscope.settings import Settings
 from paramscope.wording import told_bytes
 
@@ -35,6 +36,7 @@ class Plan:
     Attributes:
         opened: the model.
         blocks: its blocks.
+        writers: of each block.
         domains: with their samples.
         settings: of the user.
         objective: D.
@@ -52,6 +54,7 @@ class Plan:
 
     opened: OpenModel
     blocks: Sequence[Block]
+    writers: Sequence[Writers]
     domains: Sequence[Domain]
     settings: Settings
     objective: Objective
@@ -162,6 +165,7 @@ def make_plan(
     return Plan(
         opened=opened,
         blocks=structure.blocks,
+        writers=structure.writers,
         domains=domains,
         settings=settings,
         objective=objective,

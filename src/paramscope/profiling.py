@@ -110,7 +110,9 @@ def run_plan(
         "measuring": time.perf_counter() - began,
     }
     names = [domain.name for domain in plan.domains]
-    tables = build_tables(sample_table(plan.domains, measured), held_out_table(plan.domains), names, measured.layers)
+    samples, held_out = sample_table(plan.domains, measured), held_out_table(plan.domains)
+    heads = [{writer.attention.name: writer.heads} if writer.attention else {} for writer in plan.writers]
+    tables = build_tables(samples, held_out, names, measured.layers, heads)
     manifest = make_manifest(plan, check, tables, measured, started, timings)
     if checkpoint:
         checkpoint.finish(manifest, tables)

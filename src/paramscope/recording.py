@@ -16,12 +16,11 @@ import torch
 
 from paramscope.domains import Domain, Sample
 from paramscope.engine.measure import Measured
-from paramscope.measures.histogram import quantile
 from paramscope.measures.intervals import GROUPS, sample_groups
 from paramscope.models.blocks import count_parameters
 from paramscope.planning import Plan
 from paramscope.result.manifest import DomainRecord, EngineRecord, Manifest, ModelRecord, SelfCheck, Thresholds
-from paramscope.result.tables import ALL, Tables, pooled_histogram
+from paramscope.result.tables import Tables, pooled_median
 
 
 def sample_table(domains: Sequence[Domain], measured: Measured) -> pd.DataFrame:
@@ -108,7 +107,7 @@ def make_manifest(
         seed=plan.settings.seed,
         groups=GROUPS,
         thresholds=Thresholds(
-            default=given or _pooled_median(tables),
+            default=given or pooled_median(tables),
             rule="given"
             if given
             else "pooled median: half of all weights, over all layers and domains, count as active",
@@ -149,14 +148,6 @@ def _silent_layers(tables: Tables) -> list[str]:
         f"all activations are zero in {len(silent)} of {len(largest)} layers, such as layer {silent[0]}: the objective "
         "does not depend on their weights, so densities and cosines there say nothing"
     ]
-
-
-def _pooled_median(tables: Tables) -> float:
-    """The median of all activations of the run; the smallest positive number where most are zero."""
-    whole = tables.histograms[tables.histograms["group"] == ALL]
-    counts = pooled_histogram(whole)
-    median = quantile(counts, float(tables.activation["zeros"].sum()), 0.5)
-    return median or float(np.finfo(np.float32).tiny)
 
 
 def _peak_memory() -> int:

@@ -18,6 +18,7 @@ to try first. Relative paths start at the file's folder.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -173,7 +174,9 @@ def read_study(file: Path) -> ReadStudy:
         raise UsageError(f"{file}: {error}") from error
     beside = file.parent / study.model
     model = str(beside) if beside.exists() else study.model
-    return ReadStudy(study, model, file.parent / study.output, specs, settings, file.parent)
+    # Without ".." in it: the run's place stands in the commands that a plan and a page name.
+    output = Path(os.path.normpath(file.parent / study.output))
+    return ReadStudy(study, model, output, specs, settings, file.parent)
 
 
 def _told(error: ValidationError) -> str:

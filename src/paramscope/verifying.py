@@ -24,7 +24,7 @@ from paramscope.causal.damage import HeldOut
 from paramscope.causal.design import Sizes, plan_sizes
 from paramscope.causal.double import InDouble, fits_in_double, in_double
 from paramscope.causal.opening import check_shapes, open_profiled
-from paramscope.causal.parts import Part, check_parts, find_writers, list_parts
+from paramscope.causal.parts import Part, check_parts, list_parts
 from paramscope.causal.selection import Selection, score_layers
 from paramscope.causal.sets import check_sets
 from paramscope.causal.single import check_singles, noise_floor
@@ -270,8 +270,8 @@ def _sets(work: _Work, band: str) -> pd.DataFrame:
 
 
 def _parts(work: _Work) -> pd.DataFrame:
-    writers = find_writers(work.opened.model, work.structure.blocks)
-    parts = list_parts(work.profile, work.structure.blocks, writers, most=work.sizes.parts, seed=work.seed)
+    structure = work.structure
+    parts = list_parts(work.profile, structure.blocks, structure.writers, most=work.sizes.parts, seed=work.seed)
     parts += [
         Part("weight", layer, name, (cut,), np.full(len(work.profile.domains), np.nan))
         for layer, name, cut in work.selection.largest(work.sizes.parts["weight"])

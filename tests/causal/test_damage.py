@@ -10,7 +10,7 @@ from torch import nn
 
 import paramscope
 from paramscope.causal.damage import HeldOut, first_block
-from paramscope.causal.parts import NEURON_SHARE, check_parts, find_writers, list_parts
+from paramscope.causal.parts import NEURON_SHARE, check_parts, list_parts
 from paramscope.causal.zeroing import Cut, zeroed
 from paramscope.engine.objectives import Reading
 from paramscope.models.blocks import find_structure
@@ -97,8 +97,7 @@ def test_an_answer_that_is_no_number_is_an_infinite_damage() -> None:
 )
 def test_writers_are_found_without_their_names(name: str, attention: str, mlp: str) -> None:
     model = tiny_model(name)
-    blocks = find_structure(model).blocks
-    for writer in find_writers(model, blocks):
+    for writer in find_structure(model).writers:
         assert writer.attention
         assert writer.mlp
         assert (writer.attention.name, writer.mlp.name, writer.heads) == (attention, mlp, 4)
@@ -106,7 +105,7 @@ def test_writers_are_found_without_their_names(name: str, attention: str, mlp: s
 
 def test_a_recurrent_model_has_no_heads() -> None:
     model = tiny_model("mamba")
-    for writer in find_writers(model, find_structure(model).blocks):
+    for writer in find_structure(model).writers:
         assert (writer.attention, writer.heads) == (None, 0)
 
 
@@ -114,7 +113,7 @@ def every_part(seed: int = 0) -> tuple[nn.Module, list, paramscope.Profile]:
     model = tiny_model("llama", intermediate_size=48)
     profile = paramscope.profile(model, TEXTS, samples=9, held_out=0)
     blocks = find_structure(model).blocks
-    return model, list_parts(profile, blocks, find_writers(model, blocks), most={}, seed=seed), profile
+    return model, list_parts(profile, blocks, find_structure(model).writers, most={}, seed=seed), profile
 
 
 def test_parts_are_whole_layers_heads_and_groups_of_neurons_with_their_sums() -> None:
@@ -158,7 +157,7 @@ def test_as_many_parts_of_a_kind_as_were_asked_for_are_drawn_by_the_seed() -> No
     most = {"layer": 2, "head": 5, "neurons": 0, "random neurons": 1}
 
     def drawn(seed: int) -> list[tuple[str, int, str]]:
-        parts = list_parts(profile, blocks, find_writers(model, blocks), most=most, seed=seed)
+        parts = list_parts(profile, blocks, find_structure(model).writers, most=most, seed=seed)
         return [(part.kind, part.layer, part.name) for part in parts]
 
     assert drawn(0) == drawn(0)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from paramscope.causal.damage import HeldOut
 from paramscope.causal.zeroing import Cut
-from paramscope.models.blocks import TRIAL, Block
-from paramscope.models.products import Product, ProductWatch
-from paramscope.models.running import evaluation_mode, vocabulary
+from paramscope.models.blocks import Block
 from paramscope.models.weights import LinearWeight
+from paramscope.models.writers import Writers
 from paramscope.result.profile import Profile
 
 NEURON_SHARE = 16
@@ -43,66 +40,6 @@ class Part:
     predicted: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Writers:
-    """The weights of a block that write to the hidden state.
-
-    Attributes:
-        attention: whose input is the attention heads side by side; None where there is none such.
-        heads: of it.
-        mlp: whose input is the MLP's neurons; None where there is none such.
-    """
-
-    attention: LinearWeight | None
-    heads: int
-    mlp: LinearWeight | None
-
-
-def find_writers(model: nn.Module, blocks: Sequence[Block]) -> list[Writers]:
-    """Find, in one short run, what writes to the hidden state in each block.
-
-    It makes as many features as the hidden state has, of an input that no other weight reads. Of these the first whose
-    input splits into the attention heads of the configuration belongs to them, the last other one to the MLP.
-
-    Args:
-        model: a causal language model.
-        blocks: of the model.
-
-    Returns:
-        By block.
-    """
-    config: Any = getattr(model, "config", None)
-    config = getattr(config, "text_config", None) or config
-    heads = int(getattr(config, "num_attention_heads", 0) or 0)
-    head_size = getattr(config, "head_dim", None)
-    used: list[list[tuple[LinearWeight, torch.Tensor]]] = [[] for _ in blocks]
-    owners = {id(w.parameter): (number, w) for number, block in enumerate(blocks) for w in block.weights}
-
-    def tell(product: Product, output: torch.Tensor) -> torch.Tensor:
-        number, weight = owners[id(product.parameter)]
-        used[number].append((weight, product.inputs))  # kept, so that no other takes its place in memory
-        return output
-
-    ids = torch.randint(vocabulary(model) or 6, TRIAL, generator=torch.Generator().manual_seed(0))
-    parameters = [weight.parameter for block in blocks for weight in block.weights]
-    with torch.no_grad(), evaluation_mode(model), ProductWatch(parameters, tell):
-        model(input_ids=ids.to(next(model.parameters()).device))
-    hidden = getattr(config, "hidden_size", None)
-    found = []
-    for uses in used:
-        readers: dict[int, int] = {}
-        for _, inputs in uses:
-            readers[inputs.data_ptr()] = readers.get(inputs.data_ptr(), 0) + 1
-        alone = [w for w, inputs in uses if readers[inputs.data_ptr()] == 1 and w.rows // w.stack == hidden]
-        width = heads * head_size if head_size else None
-        attention = next(
-            (w for w in alone if heads and (w.columns == width or not width) and not w.columns % heads), None
-        )
-        rest = [w for w in alone if w is not attention]
-        found.append(Writers(attention, heads if attention else 0, rest[-1] if rest else None))
-    return found
-
-
 def list_parts(
     profile: Profile, blocks: Sequence[Block], writers: Sequence[Writers], *, most: dict[str, int], seed: int
 ) -> list[Part]:
@@ -111,7 +48,7 @@ def list_parts(
     Args:
         profile: that says what each part does.
         blocks: of the model.
-        writers: from ``find_writers``.
+        writers: of the blocks.
         most: parts of each kind.
         seed: of the draw.
 

@@ -23,11 +23,11 @@ def command(output: str, samples: int, resume: bool, overwrite: bool, as_json: b
     finance, product specifications and general prose. Ends with a page.
     """
     from paramscope.domains import EMBEDDED, parse_domain
-    from paramscope.models.embedded import embedded_model
+    from paramscope.models.embedded import EMBEDDED_MODEL
 
     specs = [parse_domain(f"{name}=embedded:{name}") for name in EMBEDDED]
     settings = Settings(samples=samples, max_tokens=128)
-    profile = run(str(embedded_model()), specs, settings, output, resume=resume, overwrite=overwrite, quiet=quiet)
+    profile = run(EMBEDDED_MODEL, specs, settings, output, resume=resume, overwrite=overwrite, quiet=quiet)
     assert profile is not None
     page = write_report(output)
     if as_json:

@@ -93,9 +93,10 @@ def command(
 ) -> None:
     """Measure which parameters of MODEL each domain uses.
 
-    MODEL is a folder in Hugging Face format, a .gguf file, or a hub id. SOURCE is a .jsonl, .csv, .parquet or .txt
-    file or a folder of them, hf:owner/name[:config][:split], a built-in data set (boolq, humaneval, mmlu, siqa,
-    hellaswag, c4, wikitext2, gsm8k, piqa), or one on a local file: boolq@path/boolq.jsonl.
+    MODEL is a folder in Hugging Face format, a .gguf file, embedded:smollm2 (a small model that comes as a package of
+    its own), or a hub id. SOURCE is a .jsonl, .csv, .parquet or .txt file or a folder of them,
+    hf:owner/name[:config][:split], a built-in data set (boolq, humaneval, mmlu, siqa, hellaswag, c4, wikitext2, gsm8k,
+    piqa), one on a local file: boolq@path/boolq.jsonl, or embedded:NAME.
 
     \b
     Two kinds of work, each a file of texts:

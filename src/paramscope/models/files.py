@@ -12,6 +12,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from paramscope.errors import UsageError
+from paramscope.models.embedded import model_path
 from paramscope.wording import one_line, quoted
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -45,7 +46,7 @@ def locate_model(model: str, revision: str | None = None) -> ModelFiles:
     """Find a model's files and check that its weights are whole.
 
     Args:
-        model: a folder in Hugging Face format, a ``.gguf`` file, or a hub id.
+        model: a folder in Hugging Face format, a ``.gguf`` file, ``embedded:smollm2``, or a hub id.
         revision: branch, tag or commit on the hub.
 
     Returns:
@@ -54,7 +55,7 @@ def locate_model(model: str, revision: str | None = None) -> ModelFiles:
     Raises:
         UsageError: nothing is there, or it is not a model with readable weights.
     """
-    path = Path(os.path.expanduser(model))
+    path = model_path(model)
     # os.path and not Path, which raises for names that are too long.
     if os.path.exists(path):
         if revision is not None:

@@ -7,13 +7,13 @@ import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import nn
 
 from paramscope.errors import UsageError
+from paramscope.models.embedded import EMBEDDED_MODEL, model_path
 from paramscope.models.files import ModelFiles, locate_model
 from paramscope.models.fingerprint import hash_file, hash_weights
 from paramscope.models.quantised import dequantising
@@ -113,7 +113,7 @@ def locate(model: str, revision: str | None = None) -> LocatedModel:
     """Find a model by name and open its configuration and tokenizer; the weights are left for ``load``.
 
     Args:
-        model: a folder in Hugging Face format (safetensors), a ``.gguf`` file, or a hub id.
+        model: a folder in Hugging Face format (safetensors), a ``.gguf`` file, ``embedded:smollm2``, or a hub id.
         revision: on the hub.
 
     Returns:
@@ -125,8 +125,9 @@ def locate(model: str, revision: str | None = None) -> LocatedModel:
     files = locate_model(model, revision)
     config = _load_config(model, files)
     # A path says where a model lies on one machine; its last part is what it is called.
-    path = Path(model).expanduser()
-    name, place = (path.resolve().name, str(path.resolve())) if path.exists() else (model, model)
+    path = model_path(model)
+    name = path.resolve().name if path.exists() else model
+    place = str(path.resolve()) if path.exists() and model != EMBEDDED_MODEL else model
     return LocatedModel(name, place, revision, files, config, _load_tokenizer(model, files))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, ClassVar
@@ -117,6 +118,10 @@ class Manifest(Record):
     def to_json(self) -> str:
         """The text of ``run.json``."""
         return self.model_dump_json(by_alias=True, indent=1) + "\n"
+
+    def digest(self) -> str:
+        """SHA-256 of that text, which other documents name a run by."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from paramscope.errors import UsageError
-from paramscope.measures.histogram import BINS
+from paramscope.measures.histogram import BINS, quantile
 from paramscope.result.layer import LayerResult
 from paramscope.result.place import TABLES
 from paramscope.wording import one_line
@@ -31,7 +31,8 @@ class Tables:
     Attributes:
         samples: one row a sample, domains one after the other.
         held_out: likewise of those that were kept apart.
-        modules: one row a linear module: layer, module, kind, rows, columns, parameters.
+        modules: one row a linear module: layer, module, kind, rows, columns, parameters, heads (attention heads side by
+            side in its columns, 0 for none; runs of older versions did not record them).
         activation: one row a module and domain: total, squares, zeros, underflows, largest, above (a list, a count per
             exact threshold).
         histograms: one row a module, domain and group: weights, first_bin, counts (a list). ``group`` is ``ALL`` or the
@@ -50,7 +51,11 @@ class Tables:
 
 
 def build_tables(
-    samples: pd.DataFrame, held_out: pd.DataFrame, domains: Sequence[str], layers: Sequence[LayerResult]
+    samples: pd.DataFrame,
+    held_out: pd.DataFrame,
+    domains: Sequence[str],
+    layers: Sequence[LayerResult],
+    heads: Sequence[Mapping[str, int]] | None = None,
 ) -> Tables:
     """Put the layers' results into tables.
 
@@ -59,6 +64,7 @@ def build_tables(
         held_out: likewise.
         domains: names, in the order of the results' first axes.
         layers: all layers, from the input to the output.
+        heads: of each layer, by module, where they are known.
 
     Returns:
         The tables.
@@ -76,6 +82,7 @@ def build_tables(
                     "columns": module.columns,
                     "parameters": module.parameters,
                 }
+                | ({} if heads is None else {"heads": heads[result.layer].get(module.name, 0)})
             )
             sums[f"{result.layer}/{module.name}/rows"] = module.row_sums
             sums[f"{result.layer}/{module.name}/columns"] = module.column_sums
@@ -119,6 +126,13 @@ def pooled_histogram(histograms: pd.DataFrame) -> NDArray[np.int64]:
     for first, counts in zip(histograms["first_bin"], histograms["counts"], strict=True):
         pooled[first : first + len(counts)] += counts
     return pooled
+
+
+def pooled_median(tables: Tables) -> float:
+    """The median of all activations of a run; the smallest positive number where most are zero."""
+    whole = tables.histograms[tables.histograms["group"] == ALL]
+    median = quantile(pooled_histogram(whole), float(tables.activation["zeros"].sum()), 0.5)
+    return median or float(np.finfo(np.float32).tiny)
 
 
 def write_tables(folder: Path, tables: Tables) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from paramscope.actions.sharing.prices import Prices
+from paramscope.errors import UsageError
+from paramscope.models.embedded import model_path
 from paramscope.result.manifest import ModelRecord
 from paramscope.result.profile import Profile
 
@@ -57,11 +58,11 @@ def _file_bytes(model: ModelRecord) -> int | None:
     """Size of the files with the model's weights; None where they are not all there."""
     if model.place is None:
         return None
-    place = Path(model.place)
     try:
+        place = model_path(model.place)
         if place.is_file():
             return place.stat().st_size
         sizes = [(place / name).stat().st_size for name in model.files if name.endswith(".safetensors")]
-    except OSError:
+    except (OSError, UsageError):
         return None
     return sum(sizes) or None
