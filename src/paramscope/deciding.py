@@ -8,6 +8,7 @@ from pathlib import Path
 
 from paramscope.actions.proposals import evidence_records, first_pilot, make_proposals, most_specific
 from paramscope.actions.roles import layer_roles
+from paramscope.language import _, mark
 from paramscope.result import planned, shared, tuned, verification
 from paramscope.result.planned import LayerPlan, Planned
 from paramscope.result.profile import Profile
@@ -16,11 +17,14 @@ from paramscope.result.tuned import Tuning
 from paramscope.result.verification import Checks
 
 _LIMITS = (
-    "A role is about one layer alone; several layers taken away together can cost more than the sum.",
-    "Shared and specific are association: they say how alike the domains' use of a layer is, not what is gained by "
-    "training or keeping it apart. Pilots on held-out texts say that.",
-    "Benefits hold for texts like those of the run, and for the training that was tried.",
+    mark("A role is about one layer alone; several layers taken away together can cost more than the sum."),
+    mark(
+        "Shared and specific are association: they say how alike the domains' use of a layer is, not what is gained by "
+        "training or keeping it apart. Pilots on held-out texts say that."
+    ),
+    mark("Benefits hold for texts like those of the run, and for the training that was tried."),
 )
+_UNCHECKED = mark("No causal checks: no layer can be called spare or fragile. Run paramscope verify.")
 
 
 def plan(run: str | os.PathLike[str]) -> Planned:
@@ -43,13 +47,13 @@ def plan(run: str | os.PathLike[str]) -> Planned:
 
 
 def decide(
-    profile: Profile, folder: Path, checks: Checks | None, tuning: Tuning | None, sharing: Shared | None
+    profile: Profile, folder: Path | None, checks: Checks | None, tuning: Tuning | None, sharing: Shared | None
 ) -> Planned:
     """The plan of a run, which is not kept.
 
     Args:
         profile: of the run.
-        folder: of the run.
+        folder: of the run; None where it has none.
         checks: of the run, where there are any.
         tuning: what was tried for single domains, where there was anything.
         sharing: what the domains can share, where that was reckoned.
@@ -62,7 +66,7 @@ def decide(
     proposals = make_proposals(profile, roles, tuning, sharing, folder)
     return Planned(
         paramscope=version("paramscope"),
-        run_sha256=verification.run_digest(folder),
+        run_sha256=verification.run_digest(folder) if folder else profile.manifest.digest(),
         layers=[
             LayerPlan(
                 layer=role.layer,
@@ -78,10 +82,7 @@ def decide(
         proposals=proposals,
         pilot=first_pilot(profile, roles, tuning, folder),
         made_from=["run.json", *(name for name, document in there.items() if document is not None)],
-        limits=[
-            *_LIMITS,
-            *(() if checks else ("No causal checks: no layer can be called spare or fragile. Run paramscope verify.",)),
-        ],
+        limits=[_(limit) for limit in (*_LIMITS, *(() if checks else (_UNCHECKED,)))],
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -24,6 +23,7 @@ from paramscope.actions.sharing.prices import load_prices
 from paramscope.actions.sharing.shape import Shape, model_shape
 from paramscope.domains.readers import read_utf8
 from paramscope.errors import UsageError
+from paramscope.language import _, again, term
 from paramscope.measures.resample import Resampler
 from paramscope.measures.similarity import FEWEST
 from paramscope.result.manifest import first_fault
@@ -32,15 +32,10 @@ from paramscope.result.share_pilot import SharePilot, read_share_pilot
 from paramscope.result.shared import LayerRecord, MeasuredGain, Shared, TreeRecord, write_shared
 from paramscope.result.verification import load_checks, run_digest
 from paramscope.settings import is_positive
-from paramscope.wording import listed
+from paramscope.wording import listed, sentences
 
 RANK = 8
 """Of LoRA adapters, where nothing else is asked for."""
-
-_ASSOCIATION = (
-    "That a layer's activation differs between domains is association: it is not shown that a domain gains from a "
-    "layer of its own, or that one with a small own share can be shared without loss. A pilot on held-out texts tells."
-)
 
 
 def share(
@@ -78,7 +73,7 @@ def share(
     profile = profile if isinstance(profile, Profile) else Profile.load(os.fspath(profile))
     checks = None if run is None else load_checks(run)
     given = load_prices(prices, **({} if requests is None else {"requests_per_month": float(requests)}))
-    resampler = Resampler(profile)
+    resampler = profile.resampler
     layers = compare_layers(profile, resampler, checks, rank=rank)
     own = choose_own_layers(layers, own_layers)
     pilot = None if run is None else read_share_pilot(run)
@@ -95,7 +90,7 @@ def share(
     manifest = profile.manifest
     shared = Shared(
         paramscope=version("paramscope"),
-        run_sha256=run_digest(run) if run else hashlib.sha256(manifest.to_json().encode()).hexdigest(),
+        run_sha256=run_digest(run) if run else manifest.digest(),
         model=manifest.model.name,
         model_files=manifest.model.files,
         domains=profile.domains,
@@ -177,24 +172,28 @@ def _told_pilot(pilot: SharePilot, *, fits: bool, elsewhere: bool) -> str:
     """What a pilot shows, or why it shows nothing here."""
     if fits:
         sizes = pilot.sizes
-        return (
-            f"The pilot trained {sizes.steps} steps of {sizes.batch} texts a domain, cut to {sizes.tokens} tokens: "
-            "short trainings on few texts say little of long ones. Which way is best is told by the texts that tell "
-            "its gain, so that gain is rather too large. Copies of layers and of the model were not trained."
-            + _edge(pilot)
+        trained = _(
+            "The pilot trained %(steps)s steps of %(batch)s texts a domain, cut to %(tokens)s tokens: short trainings "
+            "on few texts say little of long ones. Which way is best is told by the texts that tell its gain, so that "
+            "gain is rather too large. Copies of layers and of the model were not trained.",
+            steps=sizes.steps,
+            batch=sizes.batch,
+            tokens=sizes.tokens,
         )
+        return sentences(trained, _edge(pilot))
     if elsewhere:
-        return "The run's own pilot is not used, since gains from elsewhere were given."
-    return (
-        f"The run's pilot is of rank {pilot.rank} and own layers {listed(pilot.own_layers)}, not of what is reckoned "
-        "here: it is not used."
+        return _("The run's own pilot is not used, since gains from elsewhere were given.")
+    return _(
+        "The run's pilot is of rank %(rank)s and own layers %(layers)s, not of what is reckoned here: it is not used.",
+        rank=pilot.rank,
+        layers=listed(pilot.own_layers),
     )
 
 
 def _edge(pilot: SharePilot) -> str:
     """That the search for a rate ended at its edge, where it did."""
-    ways = [way.name for way in pilot.outcome.ways if way.at_edge]
-    return f" The best rate was the smallest or largest of those tried for {listed(ways)}." if ways else ""
+    ways = listed(term(way.name) for way in pilot.outcome.ways if way.at_edge)
+    return _("The best rate was the smallest or largest of those tried for %(ways)s.", ways=ways) if ways else ""
 
 
 def _trees(profile: Profile, resampler: Resampler) -> list[TreeRecord]:
@@ -208,32 +207,71 @@ def _limits(
     profile: Profile, layers: list[LayerRecord], resampler: Resampler, shape: Shape, own_layers: int | None
 ) -> list[str]:
     """What the result cannot show, and what it takes for granted."""
-    limits = [_ASSOCIATION]
-    left = [name for place, name in enumerate(profile.domains) if place not in resampler.domains]
-    if left:
-        limits.append(
-            f"Of {listed(left)} there are fewer than {FEWEST} samples: left out of own shares and groups, counted in "
-            "costs."
-        )
-    if own_layers is None and not any(record.stands_out for record in layers):
-        limits.append(
+    told = _told_limits(_left_out(profile), shape.bytes_per_parameter)
+    there = {
+        "few": len(resampler.domains) < len(profile.domains),
+        "chance": own_layers is None and not any(record.stands_out for record in layers),
+        "assumed": not shape.measured,
+        "quantised": shape.measured and shape.bytes_per_parameter < 1.5,
+        "cache": shape.cache_values is None,
+    }
+    return [text for name, text in told.items() if there.get(name, True)]
+
+
+def _left_out(profile: Profile) -> list[str]:
+    """Domains of too few samples to be compared."""
+    return [domain.name for domain in profile.manifest.domains if domain.samples < FEWEST]
+
+
+def _told_limits(left: Sequence[str], bytes_per_parameter: float) -> dict[str, str]:
+    """All limits that a result may have, in their order."""
+    return {
+        "association": _(
+            "That a layer's activation differs between domains is association: it is not shown that a domain gains "
+            "from a layer of its own, or that one with a small own share can be shared without loss. A pilot on "
+            "held-out texts tells."
+        ),
+        "few": _(
+            "Of %(names)s there are fewer than %(count)s samples: left out of own shares and groups, counted in costs.",
+            names=listed(left),
+            count=FEWEST,
+        ),
+        "chance": _(
             "No layer surely differs more than the mean layer, so which are the domains' own is a matter of chance; a "
             "third of all is reckoned with."
-        )
-    if not shape.measured:
-        limits.append(
-            f"The model's files are not where they were profiled: {shape.bytes_per_parameter:g} bytes a parameter are "
-            "assumed."
-        )
-    elif shape.bytes_per_parameter < 1.5:
-        limits.append(
+        ),
+        "assumed": _(
+            "The model's files are not where they were profiled: %(bytes)s bytes a parameter are assumed.",
+            bytes=f"{bytes_per_parameter:g}",
+        ),
+        "quantised": _(
             "The model's files hold quantised weights. Tuning usually takes 16 bits, and what is tuned is as small as "
             "reckoned here only once it is quantised again."
-        )
-    if shape.cache_values is None:
-        limits.append("The modules do not tell the size of the cache of keys and values; serving memory is without it.")
-    limits.append(
-        "Losses stand for errors: that one percent less loss is one percent fewer errors is an assumption, unless the "
-        "pilot measured errors. Costs are those of the prices; change them with --prices."
-    )
-    return limits
+        ),
+        "cache": _("The modules do not tell the size of the cache of keys and values; serving memory is without it."),
+        "losses": _(
+            "Losses stand for errors: that one percent less loss is one percent fewer errors is an assumption, unless "
+            "the pilot measured errors. Costs are those of the prices; change them with --prices."
+        ),
+    }
+
+
+def told_limits(shared: Shared, profile: Profile, pilot: SharePilot | None = None) -> list[str]:
+    """The limits of a document in the language that is spoken.
+
+    Args:
+        shared: the document.
+        profile: of the run.
+        pilot: of the run, where there is one; without it what the document says of it stays in English.
+
+    Returns:
+        A text for each of the document's ``limits``; its own where it is of another version.
+    """
+    left, size = _left_out(profile), float(shared.prices["bytes_per_parameter"])
+
+    def make() -> list[str]:
+        cases = ((True, False), (False, True), (False, False)) if pilot else ()
+        told = [_told_pilot(pilot, fits=fits, elsewhere=elsewhere) for fits, elsewhere in cases if pilot]
+        return [*told, *_told_limits(left, size).values()]
+
+    return [again(limit, make) for limit in shared.limits]

@@ -14,7 +14,6 @@ from paramscope.actions.sharing.curve import compare_layers
 from paramscope.actions.sharing.request import PilotRequest
 from paramscope.causal.opening import open_profiled
 from paramscope.errors import UsageError
-from paramscope.measures.resample import Resampler
 from paramscope.models.open import locate
 from paramscope.result.place import check_same
 from paramscope.result.profile import Profile
@@ -70,7 +69,7 @@ def try_sharing(
     request = PilotRequest(rank, seeds, steps, budget, seed)
     run = None if isinstance(profile, Profile) else Path(profile)
     profile = profile if isinstance(profile, Profile) else Profile.load(os.fspath(profile))
-    own = choose_own_layers(compare_layers(profile, Resampler(profile), None, rank=rank), own_layers)
+    own = choose_own_layers(compare_layers(profile, profile.resampler, None, rank=rank), own_layers)
     begun = run is not None and (run / UNFINISHED / "trials.jsonl").is_file()
     there = None if run is None or overwrite or (begun and resume) else read_share_pilot(run)
     if run is not None and there is not None:

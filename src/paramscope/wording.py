@@ -1,10 +1,13 @@
-"""Pieces of error messages: values in one short line, nearest names, lists of names."""
+"""Pieces of messages and sentences: values in one short line, nearest names, lists of names, sentences in a row."""
 
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Iterable
+
+from paramscope.language import _
 
 
 def quoted(value: object, width: int = 60) -> str:
@@ -63,7 +66,19 @@ def listed(names: Iterable[object], most: int = 12) -> str:
         name if isinstance(name, str) and name.isprintable() and len(name) <= 40 else quoted(name, 40) for name in names
     ]
     rest = len(shown) - most
-    return ", ".join(shown[:most]) + (f" and {rest} more" if rest > 0 else "")
+    told = joined(shown[:most])
+    return _("%(names)s and %(count)s more", names=told, count=rest) if rest > 0 else told
+
+
+def joined(words: Iterable[str]) -> str:
+    """Words of the package's own in a row: ``a, b, c``."""
+    return _(", ").join(words)
+
+
+def sentences(*parts: str) -> str:
+    """Whole sentences, one behind the other; those that are empty are left out."""
+    there = [part for part in parts if part]
+    return functools.reduce(lambda one, other: _("%(one)s %(other)s", one=one, other=other), there) if there else ""
 
 
 def in_python(message: str) -> str:
@@ -93,4 +108,4 @@ def told_time(seconds: float) -> str:
 
 def told_share(share: float) -> str:
     """A share in percent, three digits at most: ``1 %``, ``0.001 %``."""
-    return f"{100 * share:.3g} %"
+    return _("%(number)s %%", number=f"{100 * share:.3g}")

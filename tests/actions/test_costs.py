@@ -234,3 +234,21 @@ def test_broken_prices_are_named(tmp_path: Path, text: str, message: str) -> Non
 def test_missing_file_of_prices_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"prices\.yaml: cannot be read"):
         load_prices(tmp_path / "prices.yaml")
+
+
+def test_every_input_that_is_a_price_or_a_figure_says_which() -> None:
+    known = PRICES
+    for option in options().values():
+        for found in option.figures:
+            assert found.prices is not None
+            assert found.figures is not None
+            for name, price in found.prices.items():
+                assert found.inputs[name] == getattr(known, price)
+            for name, other in found.figures.items():
+                assert found.inputs[name] == option.figure(other).value
+            # What is left is of the model or of the run, so no price hides among it.
+            left = set(found.inputs) - set(found.prices) - set(found.figures)
+            assert not {name for name in left if name in type(known).model_fields} - {"bytes_per_parameter"}
+    once = options()["layers"].figure("money once")
+    assert once.prices
+    assert once.prices["setup_days"] == "setup_days_layers"

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paramscope.actions.sharing.groups import _members, _merges, domain_tree, supported_groups
-from paramscope.measures.resample import Resampler
 from paramscope.result.profile import Profile
 from paramscope.result.shared import TreeRecord
 from tests.actions.planted import planted_profile
@@ -19,7 +18,7 @@ NAMES = ("support", "code", "contracts", "finance", "prose")
 
 
 def tree_of(profile: Profile) -> TreeRecord:
-    tree = domain_tree(profile, Resampler(profile), "all", list(range(profile.layers)))
+    tree = domain_tree(profile, profile.resampler, "all", list(range(profile.layers)))
     assert tree is not None
     return tree
 

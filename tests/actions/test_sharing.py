@@ -24,7 +24,6 @@ from paramscope.actions.sharing.curve import (
     sharing_curve,
 )
 from paramscope.errors import UsageError
-from paramscope.measures.resample import Resampler
 from paramscope.result.profile import Profile
 from paramscope.result.shared import LayerRecord, read_shared
 from paramscope.result.verification import Checks, IntervalRecord
@@ -38,7 +37,7 @@ PROFILE = planted_profile(SIZES, OWN)
 
 
 def compared(profile: Profile, checks: Checks | None = None, rank: int = 2) -> list[LayerRecord]:
-    return compare_layers(profile, Resampler(profile), checks, rank=rank)
+    return compare_layers(profile, profile.resampler, checks, rank=rank)
 
 
 def record(layer: int, parameters: int, adapters: int, share: float | None) -> LayerRecord:

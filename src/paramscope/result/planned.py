@@ -38,7 +38,8 @@ class ProposalRecord(Record):
 
     Attributes:
         name: short.
-        text: what to do, in a sentence.
+        headline: what to do, in one sentence.
+        text: the same with what speaks for it.
         layers: that it is about; empty for the whole model.
         status: ``measured``, ``not measured``, or ``not supported`` where a pilot or a check speaks against it.
         benefit: what was measured, in ``unit``; null where nothing was.
@@ -51,6 +52,7 @@ class ProposalRecord(Record):
     """
 
     name: str
+    headline: str = ""
     text: str
     layers: list[int]
     status: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from paramscope.result.documents import RunDocument, read_document, write_document
 from paramscope.result.manifest import Record
@@ -25,6 +25,8 @@ class Figure(Record):
         unit: of the value.
         formula: arithmetic in Python's notation.
         inputs: the value of every name in the formula.
+        prices: by input, the name of the price that it is; null in documents of before.
+        figures: by input, the name of the figure that it is; likewise.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Figure(Record):
     unit: str
     formula: str
     inputs: dict[str, float]
+    prices: dict[str, str] | None = None
+    figures: dict[str, str] | None = None
 
 
 class MeasuredGain(Record):
@@ -207,6 +211,10 @@ class BreakEvenRecord(Record):
     told: str
 
 
+_NEEDED = ("currency", "horizon_months", "adapter_bytes_per_parameter", "requests_per_month")
+"""Prices that readers of the document reckon with."""
+
+
 class Shared(RunDocument):
     """The content of ``share.json``."""
 
@@ -223,10 +231,23 @@ class Shared(RunDocument):
     groups: list[list[str]]
     findings: list[FindingRecord]
     removal: RemovalRecord | None
-    options: list[OptionRecord]
+    options: list[OptionRecord] = Field(min_length=2)
     break_even: list[BreakEvenRecord]
     pilot: Outcome | None = None
     limits: list[str]
+
+    @field_validator("prices")
+    @classmethod
+    def _whole(cls, prices: dict[str, float | str]) -> dict[str, float | str]:
+        """Refuse a document whose prices are not all there.
+
+        Raises:
+            ValueError: one is missing; pydantic makes its own error of it.
+        """
+        missing = [name for name in _NEEDED if name not in prices]
+        if missing:
+            raise ValueError(f"{missing[0]} is missing")
+        return prices
 
 
 def write_shared(run: Path, shared: Shared) -> None:

@@ -6,18 +6,24 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from paramscope.actions.tuning.layers import told_layers
 from paramscope.causal.verdicts.verdict import LEAST_COUNT, MOST_NEEDED
+from paramscope.language import _, again, mark, term
 from paramscope.measures.ranks import Interval, mean_interval
-from paramscope.result.tuned import ComparisonRecord, TrialRecord
+from paramscope.result.tuned import ComparisonRecord, TrialRecord, TunedDomain
 from paramscope.result.verification import IntervalRecord, plain
+from paramscope.wording import joined, sentences
 
 Array = NDArray[np.float64]
 Status = Literal["better", "equal", "worse", "no difference shown", "undecided"]
+_STATUSES: tuple[Status, ...] = get_args(Status)
+_WORDS = (mark("better"), mark("equal"), mark("worse"), mark("no difference shown"), mark("undecided"))
+"""The same for the catalogue; ``term`` looks them up."""
 
 MARGIN = 0.01
 """Nats per token: an interval within this of zero is called equal."""
@@ -116,40 +122,125 @@ def overall(domain: str, plan: str, change: Interval, comparisons: Sequence[Comp
     Returns:
         What may be said, and what may not.
     """
-    told = f"{plan} changes {domain}'s held-out loss by {told_interval(change)} nats per token"
+    told = _(
+        "%(plan)s changes %(domain)s's held-out loss by %(change)s nats per token",
+        plan=plan,
+        domain=domain,
+        change=told_interval(change),
+    )
     parts = []
-    for status, words in (
-        ("better", "better than"),
-        ("equal", f"equal (within {MARGIN:g}) to"),
-        ("no difference shown", "not shown to differ from"),
-        ("worse", "worse than"),
-        ("undecided", f"undecided (fewer than {LEAST_COUNT} texts) against"),
-    ):
-        names = [each.control for each in comparisons if each.status == status]
+    for status, message in _AGAINST.items():
+        names = [term(each.control) for each in comparisons if each.status == status]
         if names:
-            parts.append(f"{words} {', '.join(names)}")
-    against = f"; at equal trainable parameters it is {'; '.join(parts)}" if parts else ""
+            parts.append(_(message, names=joined(names), margin=f"{MARGIN:g}", count=LEAST_COUNT))
+    if parts:
+        against = _("; ").join(parts)
+        told = _("%(told)s; at equal trainable parameters it is %(against)s.", told=told, against=against)
+    else:
+        told = _("%(told)s.", told=told)
+    return sentences(told, _end(comparisons, chosen=chosen))
+
+
+_AGAINST: Mapping[str, str] = {
+    "better": mark("better than %(names)s"),
+    "equal": mark("equal (within %(margin)s) to %(names)s"),
+    "no difference shown": mark("not shown to differ from %(names)s"),
+    "worse": mark("worse than %(names)s"),
+    "undecided": mark("undecided (fewer than %(count)s texts) against %(names)s"),
+}
+"""What the plan is against the controls, by status."""
+
+
+def _end(comparisons: Sequence[Comparison], *, chosen: bool) -> str:
+    """What follows from the comparisons."""
     statuses = {each.status for each in comparisons}
     if not comparisons:
-        end = " It was held against nothing."
-    elif statuses == {"better"}:
-        end = " The choice of layers pays here." if chosen else " No choice of layers that was tried does as well here."
-    elif "worse" in statuses:
+        return _("It was held against nothing.")
+    if statuses == {"better"} and chosen:
+        return _("The choice of layers pays here.")
+    if statuses == {"better"}:
+        return _("No choice of layers that was tried does as well here.")
+    if "worse" in statuses:
         best = min((each for each in comparisons if each.status == "worse"), key=lambda each: -each.found.value)
-        end = f" Take {best.control} rather than this plan."
-    elif "better" in statuses:
-        rest = [each.control for each in comparisons if each.status != "better"]
-        end = f" It is not shown to matter here whether this plan or {' or '.join(rest)} is trained."
-    else:
-        end = " The choice of layers is not shown to matter here: any of these would do."
-    return f"{told}{against}.{end}"
+        return _("Take %(control)s rather than this plan.", control=term(best.control))
+    if "better" in statuses:
+        rest = _(" or ").join(term(each.control) for each in comparisons if each.status != "better")
+        return _("It is not shown to matter here whether this plan or %(controls)s is trained.", controls=rest)
+    return _("The choice of layers is not shown to matter here: any of these would do.")
+
+
+def told_training(layers: Sequence[int], rule: str) -> str:
+    """What a plan trains, for ``overall``."""
+    return _("Training layers %(layers)s (%(rule)s)", layers=told_layers(layers), rule=term(rule))
+
+
+def retold(tuned: TunedDomain) -> str:
+    """What a pilot showed, in the language that is spoken.
+
+    Args:
+        tuned: a domain with a pilot.
+
+    Returns:
+        The sentences; those of the document where they are of another version, nothing without a pilot.
+    """
+    pilot, plan = tuned.pilot, tuned.plan
+    if pilot is None:
+        return ""
+    comparisons = [_found(each) for each in pilot.comparisons]
+
+    def make() -> list[str]:
+        told = told_training(plan.layers, plan.rule)
+        chosen = plan.rule != "uniform"
+        return [
+            overall(tuned.domain, told, change, comparisons, chosen=chosen)
+            for effect in pilot.effects[:1]
+            for change in found_intervals(effect.domain)
+        ]
+
+    return again(pilot.sentence, make)
+
+
+def told_comparison(record: ComparisonRecord) -> str:
+    """A comparison of a document in the language that is spoken.
+
+    Args:
+        record: the comparison.
+
+    Returns:
+        The verdict in a sentence; that of the document where it is of another version.
+    """
+    status = next((each for each in _STATUSES if each == record.status), None)
+    if status is None:
+        return record.text
+    return again(
+        record.text,
+        lambda: [
+            _sentence(record.control, status, found, record.count, record.needed) for found in found_intervals(record)
+        ],
+    )
+
+
+def found_intervals(record: IntervalRecord) -> list[Interval]:
+    """What an interval of a document may have been before it was written: a value that is no number has none there."""
+    low, high = (math.nan if end is None else end for end in (record.low, record.high))
+    values = (math.inf, -math.inf, math.nan) if record.value is None else (record.value,)
+    return [Interval(value, low, high) for value in values]
+
+
+def _found(record: ComparisonRecord) -> Comparison:
+    """A comparison as it was; a plan that is worse without a number diverged where the control did not."""
+    status: Status = next((each for each in _STATUSES if each == record.status), "undecided")
+    by_seed = tuple(math.nan if value is None else value for value in record.by_seed)
+    found = found_intervals(record)[0]
+    return Comparison(record.control, status, found, record.count, record.needed, by_seed, None, record.text)
 
 
 def told_interval(found: Interval) -> str:
     """A difference with its sign, and its interval."""
     if math.isnan(found.low):
         return f"{found.value:+.3f}"
-    return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+    value, low, high = (f"{number:+.3f}" for number in (found.value, found.low, found.high))
+    return _("%(value)s (%(low)s to %(high)s)", value=value, low=low, high=high)
 
 
 def _interval(differences: Array, seed: int, groups: NDArray[np.int64] | None = None) -> Interval:
@@ -186,13 +277,21 @@ def _needed(found: Interval, count: int) -> int | None:
 
 
 def _sentence(control: str, status: Status, found: Interval, count: int, needed: int | None) -> str:
-    told = f"{told_interval(found)} nats per token against {control} on {count} texts"
+    told = _(
+        "%(change)s nats per token against %(control)s on %(count)s texts",
+        change=told_interval(found),
+        control=term(control),
+        count=count,
+    )
     if status == "undecided":
-        return f"{told}: too few texts for a verdict, at least {LEAST_COUNT} of each domain are needed"
-    if status == "no difference shown":
-        more = f"; about {needed:,} texts would do" if needed else ""
-        return f"{told}: no difference shown{more}"
-    return f"{told}: {status}"
+        return _(
+            "%(told)s: too few texts for a verdict, at least %(count)s of each domain are needed",
+            told=told,
+            count=LEAST_COUNT,
+        )
+    if status == "no difference shown" and needed:
+        return _("%(told)s: no difference shown; about %(needed)s texts would do", told=told, needed=f"{needed:,}")
+    return _("%(told)s: %(status)s", told=told, status=term(status))
 
 
 def stacked(trials: Sequence[TrialRecord]) -> dict[str, Array]:

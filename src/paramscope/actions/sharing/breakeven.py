@@ -13,12 +13,16 @@ from paramscope.actions.sharing.costs import OPTIONS, UNTUNED
 from paramscope.actions.sharing.figures import figure
 from paramscope.actions.sharing.prices import Prices
 from paramscope.errors import UsageError
+from paramscope.language import _, again, mark, term
 from paramscope.result.share_pilot import DOCUMENT, SharePilot
-from paramscope.result.shared import BreakEvenRecord, Figure, MeasuredGain, OptionRecord
+from paramscope.result.shared import BreakEvenRecord, Figure, MeasuredGain, OptionRecord, Shared
 from paramscope.result.verification import IntervalRecord
 from paramscope.wording import did_you_mean, listed, quoted
 
-UNMEASURED = "not measured: run the pilot"
+UNMEASURED = mark("not measured: run the pilot")
+
+_EXTRA = {"money once": mark("extra money once"), "money per month": mark("extra money per month")}
+"""Of the figures by which options differ, what they are beyond the model as it is."""
 
 
 def check_gains(gains: Sequence[MeasuredGain], domains: Sequence[str]) -> None:
@@ -80,10 +84,28 @@ def pilot_gains(pilot: SharePilot) -> list[MeasuredGain]:
                     loss_after=mean + change.value,
                     low=-change.high,
                     high=-change.low,
-                    source=f"{DOCUMENT}: held-out loss in nats per token, {len(before)} texts",
+                    source=_source(len(before)),
                 )
             )
     return found
+
+
+def _source(texts: int) -> str:
+    return _("%(file)s: held-out loss in nats per token, %(count)s texts", file=DOCUMENT, count=texts)
+
+
+def told_source(gain: MeasuredGain, pilot: SharePilot | None) -> str:
+    """Where a gain of a document is from, in the language that is spoken.
+
+    Args:
+        gain: that was measured.
+        pilot: of the run, where there is one.
+
+    Returns:
+        The words; those of the document where it is not from the pilot.
+    """
+    counts = dict.fromkeys(sum(value is not None for value in each) for each in pilot.before.values()) if pilot else ()
+    return again(gain.source, lambda: [_source(count) for count in counts])
 
 
 def break_even(
@@ -120,19 +142,19 @@ def _record(
     prices: Prices,
     value: float | None,
 ) -> BreakEvenRecord:
-    once, month = (_extra(option, reference, name) for name in ("money once", "money per month"))
-    monthly: dict[str, float | Figure] = {"once": once, "horizon_months": prices.horizon_months, "month": month}
+    once, month = (_extra(option, reference, name) for name in _EXTRA)
     per_request = figure(
-        "needed value per request",
-        f"{prices.currency} a request",
+        mark("needed value per request"),
+        _a_request(prices.currency),
         "(once / horizon_months + month) / requests_per_month",
-        **monthly,
-        requests_per_month=prices.requests_per_month,
+        once=once,
+        month=month,
+        **prices.named("horizon_months", "requests_per_month"),
     )
     needed = (
         None
         if value is None
-        else figure("needed gain", "% of errors fewer", "per_request / value", per_request=per_request, value=value)
+        else figure(mark("needed gain"), _FEWER, "per_request / value", per_request=per_request, value=value)
     )
     record = BreakEvenRecord(
         option=option.name,
@@ -145,12 +167,10 @@ def _record(
         benefit=None,
         months=None,
         requests=None,
-        told=UNMEASURED,
+        told="",
     )
-    if record.gain is None:
-        return record
-    if value is None:
-        return record.model_copy(update={"told": "measured; with --value it is told when that pays back"})
+    if record.gain is None or value is None:
+        return record.model_copy(update={"told": _told(record, prices.horizon_months)})
     # Requests are spread evenly over the domains; those without a measurement bring nothing.
     worth = value * len(gains) / len(domains)  # a request, for each percent of the measured domains' mean gain
     benefit = _interval(record.gain, lambda percent: percent * worth * prices.requests_per_month)
@@ -166,21 +186,41 @@ def _record(
         gained = percent * worth  # a request; so little may be left of a tiny gain that it is nothing
         return max(needed, 0.0) / gained if gained > 0 else None if needed > 0 else 0.0
 
-    payback = _falling(benefit, months)
-    return record.model_copy(
+    paid = record.model_copy(
         update={
             "benefit": benefit,
-            "months": payback,
+            "months": _falling(benefit, months),
             "requests": _falling(record.gain, requests),
-            "told": _told(payback, prices.horizon_months),
         }
     )
+    return paid.model_copy(update={"told": _told(paid, prices.horizon_months)})
+
+
+_FEWER = mark("%% of errors fewer").replace("%%", "%")
+
+
+def _a_request(currency: str) -> str:
+    return _("%(currency)s a request", currency=currency)
+
+
+def told_unit(unit: str, shared: Shared) -> str:
+    """The unit of a figure in the language that is spoken.
+
+    Args:
+        unit: of an option's figure, or of one of break-even.
+        shared: the document that it stands in.
+
+    Returns:
+        The unit; a currency as it stands.
+    """
+    currency = str(shared.prices["currency"])
+    return unit if unit == currency else again(unit, lambda: [_a_request(currency), term(unit)])
 
 
 def _extra(option: OptionRecord, reference: OptionRecord, name: str) -> Figure:
     """What an option costs more than the model as it is."""
     mine, untuned = option.figure(name), reference.figure(name)
-    return figure(f"extra {name}", mine.unit, "option - untuned", option=mine, untuned=untuned)
+    return figure(_EXTRA[name], mine.unit, "option - untuned", option=mine, untuned=untuned)
 
 
 def _mean_percent(gains: Sequence[MeasuredGain]) -> IntervalRecord | None:
@@ -217,15 +257,43 @@ def _ends(of: IntervalRecord) -> dict[str, float]:
     return {end: number for end, number in of.model_dump().items() if number is not None}
 
 
-def _told(months: IntervalRecord, horizon: float) -> str:
-    """The time until an option pays back, in words."""
+def told_break_even(record: BreakEvenRecord, horizon: float) -> str:
+    """Whether and when an option of a document pays back, in the language that is spoken.
+
+    Args:
+        record: of the option.
+        horizon: months within which it should, see the document's prices.
+
+    Returns:
+        The words; those of the document where it is of another version.
+    """
+    return again(record.told, lambda: [_told(record, horizon)])
+
+
+def _told(record: BreakEvenRecord, horizon: float) -> str:
+    """Whether and when an option pays back, in words."""
+    months = record.months
+    if record.gain is None:
+        return _(UNMEASURED)
+    if months is None:
+        return _("measured; with --value it is told when that pays back")
     if months.low is None:
-        return "never pays back, over the whole interval of the gain"
-    soonest = f"{months.low:.2g} months at the soonest"
+        return _("never pays back, over the whole interval of the gain")
+    told = {"soonest": f"{months.low:.2g}", "horizon": f"{horizon:g}"}
     if months.value is None:
-        return f"does not pay back at the measured gain; {soonest}, may never"
-    latest = "may never" if months.high is None else f"{months.high:.2g} at the latest"
-    within = months.high is not None and months.high <= horizon
-    return f"pays back in {months.value:.2g} months ({soonest}, {latest})" + (
-        "" if within else f"; not surely within {horizon:g}"
+        return _("does not pay back at the measured gain; %(soonest)s months at the soonest, may never", **told)
+    told["months"] = f"{months.value:.2g}"
+    if months.high is None:
+        return _(
+            "pays back in %(months)s months (%(soonest)s months at the soonest, may never); not surely within "
+            "%(horizon)s",
+            **told,
+        )
+    told["latest"] = f"{months.high:.2g}"
+    if months.high <= horizon:
+        return _("pays back in %(months)s months (%(soonest)s months at the soonest, %(latest)s at the latest)", **told)
+    return _(
+        "pays back in %(months)s months (%(soonest)s months at the soonest, %(latest)s at the latest); not surely "
+        "within %(horizon)s",
+        **told,
     )

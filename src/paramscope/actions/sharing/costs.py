@@ -8,22 +8,55 @@ All of a model's parameters are counted, also of experts that a token does not r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from paramscope.actions.sharing.figures import figure
 from paramscope.actions.sharing.prices import Prices
 from paramscope.actions.sharing.shape import Shape
-from paramscope.result.shared import Figure, LayerRecord, OptionRecord
+from paramscope.language import _, again, mark
+from paramscope.result.shared import Figure, LayerRecord, OptionRecord, Shared
 
 UNTUNED, SHARED, ADAPTERS, EVERYWHERE, LAYERS, COPIES = OPTIONS = (
-    "untuned",
-    "shared",
-    "adapters",
-    "all-adapters",
-    "layers",
-    "copies",
+    mark("untuned"),
+    mark("shared"),
+    mark("adapters"),
+    mark("all-adapters"),
+    mark("layers"),
+    mark("copies"),
 )
 """Names of the options; the first is what the others are compared with."""
+
+
+_TEXTS: Mapping[str, str] = {
+    UNTUNED: mark("the model as it is, for all"),
+    SHARED: mark("one model for all, tuned once on all domains' texts (one adapter of rank %(rank)s, merged)"),
+    ADAPTERS: mark(
+        "one model, its other layers tuned once on all domains' texts (adapter of rank %(rank)s, merged), and "
+        "%(domains)s adapters of rank %(rank)s on %(own)s of %(layers)s layers"
+    ),
+    EVERYWHERE: mark("one base and %(domains)s adapters of rank %(rank)s on all layers"),
+    LAYERS: mark("one base and %(domains)s copies of %(own)s of %(layers)s layers"),
+    COPIES: mark("%(domains)s whole models"),
+}
+
+
+def told_option(option: OptionRecord, shared: Shared) -> str:
+    """What an option of a document is, in the language that is spoken.
+
+    Args:
+        option: the option.
+        shared: the document.
+
+    Returns:
+        The words; those of the document where it is of another version.
+    """
+    rank, domains, layers = shared.arguments.get("rank"), len(shared.domains), len(shared.layers)
+    message = _TEXTS.get(option.name)
+    return again(
+        option.text,
+        lambda: [_(message, rank=rank, domains=domains, own=len(option.layers), layers=layers)] if message else [],
+    )
 
 
 def cost_options(
@@ -42,46 +75,44 @@ def cost_options(
     Returns:
         The options, in the order of ``OPTIONS``.
     """
-    count, last = len(own), len(layers)
     everywhere = sum(record.adapter_parameters for record in layers)
     adapters = sum(layers[layer].adapter_parameters for layer in own)
     weights = sum(layers[layer].parameters for layer in own)
     # From the first own layer to the output; what is outside the layers counts, since the head is in it.
     through = shape.parameters - sum(record.parameters for record in layers if record.layer < min(own))
-    whole = {"parameters": shape.parameters, "bytes_per_parameter": shape.bytes_per_parameter}
+    measured = {"bytes_per_parameter": shape.bytes_per_parameter}
+    whole = {"parameters": shape.parameters} | (measured if shape.measured else prices.named(*measured))
     parts = {"domains": domains} | whole
-    told = f"{count} of {last} layers"
-    costs = _Costs(shape, domains, prices)
+    places = {"rank": rank, "domains": domains, "own": len(own), "layers": len(layers)}
+    texts = {name: _(message, **places) for name, message in _TEXTS.items()}
+    costs = _Costs(shape, domains, prices, texts)
     base = "parameters * bytes_per_parameter"
-    storage = figure("storage", "bytes", base, **whole)
+    storage = figure(mark("storage"), mark("bytes"), base, **whole)
 
     def adapter_storage(parameters: int) -> Figure:
         return figure(
-            "storage",
-            "bytes",
+            mark("storage"),
+            mark("bytes"),
             f"{base} + domains * adapter_parameters * adapter_bytes_per_parameter",
             **parts,
             adapter_parameters=parameters,
-            adapter_bytes_per_parameter=prices.adapter_bytes_per_parameter,
+            **prices.named("adapter_bytes_per_parameter"),
         )
 
     return [
-        costs.option(UNTUNED, "the model as it is, for all", [], storage),
+        costs.option(UNTUNED, [], storage),
         costs.option(
             SHARED,
-            f"one model for all, tuned once on all domains' texts (one adapter of rank {rank}, merged)",
             [],
             storage,
             tuned=1,
             trained=everywhere,
             through=shape.parameters,
             added=everywhere,
-            setup_days=prices.setup_days_shared,
+            setup_days="setup_days_shared",
         ),
         costs.option(
             ADAPTERS,
-            f"one model, its other layers tuned once on all domains' texts (adapter of rank {rank}, merged), and "
-            f"{domains} adapters of rank {rank} on {told}",
             own,
             adapter_storage(adapters),
             tuned=domains,
@@ -89,11 +120,10 @@ def cost_options(
             through=shape.parameters,
             added=everywhere,
             served=adapters,
-            setup_days=prices.setup_days_adapters,
+            setup_days="setup_days_adapters",
         ),
         costs.option(
             EVERYWHERE,
-            f"one base and {domains} adapters of rank {rank} on all layers",
             [record.layer for record in layers],
             adapter_storage(everywhere),
             tuned=domains,
@@ -101,15 +131,14 @@ def cost_options(
             through=shape.parameters,
             added=everywhere,
             served=everywhere,
-            setup_days=prices.setup_days_adapters,
+            setup_days="setup_days_adapters",
         ),
         costs.option(
             LAYERS,
-            f"one base and {domains} copies of {told}",
             own,
             figure(
-                "storage",
-                "bytes",
+                mark("storage"),
+                mark("bytes"),
                 "(parameters + (domains - 1) * own_parameters) * bytes_per_parameter",
                 **parts,
                 own_parameters=weights,
@@ -117,17 +146,16 @@ def cost_options(
             tuned=domains,
             trained=weights,
             through=through,
-            setup_days=prices.setup_days_layers,
+            setup_days="setup_days_layers",
         ),
         costs.option(
             COPIES,
-            f"{domains} whole models",
             [record.layer for record in layers],
-            figure("storage", "bytes", f"domains * {base}", **parts),
+            figure(mark("storage"), mark("bytes"), f"domains * {base}", **parts),
             tuned=domains,
             trained=shape.parameters,
             through=shape.parameters,
-            setup_days=prices.setup_days_copies,
+            setup_days="setup_days_copies",
         ),
     ]
 
@@ -139,11 +167,11 @@ class _Costs:
     shape: Shape
     domains: int
     prices: Prices
+    texts: Mapping[str, str]
 
     def option(
         self,
         name: str,
-        text: str,
         layers: list[int],
         storage: Figure,
         *,
@@ -152,13 +180,12 @@ class _Costs:
         through: int = 0,
         added: int = 0,
         served: int = 0,
-        setup_days: float = 0.0,
+        setup_days: str | None = None,
     ) -> OptionRecord:
         """All figures of an option.
 
         Args:
             name: of the option.
-            text: in words.
             layers: that are the domains' own.
             storage: of all its weights.
             tuned: parts that are tuned.
@@ -166,103 +193,92 @@ class _Costs:
             through: parameters that the gradient to the inputs passes.
             added: parameters that training adds to the model.
             served: parameters that serving adds to the model for a token.
-            setup_days: of an engineer, once.
+            setup_days: the price that tells those of an engineer, once; None for none.
 
         Returns:
             The option.
         """
         prices = self.prices
         requests = self._requests()
-        memory = figure("serving memory", "bytes", "storage + requests", storage=storage, requests=requests)
+        memory = figure(mark("serving memory"), mark("bytes"), "storage + requests", storage=storage, requests=requests)
         compute = self._training(trained, through, added)
         hours = figure(
-            "training time",
-            "GPU hours",
+            mark("training time"),
+            mark("GPU hours"),
             "operations / (gpu_tflops * 1e12 * training_utilisation * 3600)",
             operations=compute,
-            gpu_tflops=prices.gpu_tflops,
-            training_utilisation=prices.training_utilisation,
+            **prices.named("gpu_tflops", "training_utilisation"),
         )
         busy = figure(
-            "GPUs kept busy",
-            "GPUs",
+            mark("GPUs kept busy"),
+            mark("GPUs"),
             "requests_per_month * peak_factor * tokens_per_request * 2 * (parameters + adapter_parameters)"
             " / (gpu_tflops * 1e12 * serving_utilisation * 730 * 3600)",
-            requests_per_month=prices.requests_per_month,
-            peak_factor=prices.peak_factor,
-            tokens_per_request=prices.tokens_per_request,
             parameters=self.shape.parameters,
             adapter_parameters=served,
-            gpu_tflops=prices.gpu_tflops,
-            serving_utilisation=prices.serving_utilisation,
+            **prices.named("requests_per_month", "peak_factor", "tokens_per_request"),
+            **prices.named("gpu_tflops", "serving_utilisation"),
         )
         gpus = figure(
-            "GPUs",
-            "GPUs",
+            mark("GPUs"),
+            mark("GPUs"),
             "ceil(max(serving_memory / (gpu_memory_gb * 1e9 * gpu_memory_usable), busy))",
             serving_memory=memory,
-            gpu_memory_gb=prices.gpu_memory_gb,
-            gpu_memory_usable=prices.gpu_memory_usable,
             busy=busy,
+            **prices.named("gpu_memory_gb", "gpu_memory_usable"),
         )
         once = figure(
-            "money once",
+            mark("money once"),
             prices.currency,
             "training_hours * gpu_hour + setup_days * engineer_day",
             training_hours=hours,
-            gpu_hour=prices.gpu_hour,
-            setup_days=setup_days,
-            engineer_day=prices.engineer_day,
+            setup_days=prices.named(setup_days)[setup_days] if setup_days else 0,
+            **prices.named("gpu_hour", "engineer_day"),
         )
         month = figure(
-            "money per month",
+            mark("money per month"),
             prices.currency,
             "gpus * 730 * gpu_hour + storage / 1e9 * storage_gb_month"
             " + tuned_parts * upkeep_days_per_part_month * engineer_day",
             gpus=gpus,
-            gpu_hour=prices.gpu_hour,
             storage=storage,
-            storage_gb_month=prices.storage_gb_month,
             tuned_parts=tuned,
-            upkeep_days_per_part_month=prices.upkeep_days_per_part_month,
-            engineer_day=prices.engineer_day,
+            **prices.named("gpu_hour", "storage_gb_month", "upkeep_days_per_part_month", "engineer_day"),
         )
         load = figure(
-            "load time",
-            "s",
+            mark("load time"),
+            mark("s"),
             "storage / (load_gb_per_second * 1e9)",
             storage=storage,
-            load_gb_per_second=prices.load_gb_per_second,
+            **prices.named("load_gb_per_second"),
         )
         figures = [storage, load, requests, memory, compute, hours, busy, gpus, once, month]
-        return OptionRecord(name=name, text=text, layers=layers, figures=figures)
+        return OptionRecord(name=name, text=self.texts[name], layers=layers, figures=figures)
 
     def _requests(self) -> Figure:
         """Memory of the requests that are served at once: their keys and values, and one map's inputs and outputs."""
         return figure(
-            "memory of requests",
-            "bytes",
+            mark("memory of requests"),
+            mark("bytes"),
             "concurrent_requests * tokens_per_request * (cache_values + widest_map) * activation_bytes",
-            concurrent_requests=self.prices.concurrent_requests,
-            tokens_per_request=self.prices.tokens_per_request,
             cache_values=self.shape.cache_values or 0,
             widest_map=self.shape.widest,
-            activation_bytes=self.prices.activation_bytes,
+            **self.prices.named("concurrent_requests", "tokens_per_request", "activation_bytes"),
         )
 
     def _training(self, trained: int, through: int, added: int) -> Figure:
         """Operations of training; none where nothing is trained."""
         if not trained:
-            return figure("training compute", "operations", "0")
+            return figure(mark("training compute"), mark("operations"), "0")
         return figure(
-            "training compute",
-            "operations",
+            mark("training compute"),
+            mark("operations"),
             "domains * training_tokens_per_domain"
             " * (2 * (parameters + adapter_parameters) + 2 * (passed + adapter_parameters) + 2 * trained)",
             domains=self.domains,
-            training_tokens_per_domain=self.prices.training_tokens_per_domain,
             parameters=self.shape.parameters,
             passed=through,
             trained=trained,
             adapter_parameters=added,
+            **self.prices.named("training_tokens_per_domain"),
         )

@@ -6,6 +6,7 @@ import ast
 import math
 import operator
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from paramscope.result.shared import Figure
 
@@ -18,14 +19,22 @@ _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
 _FUNCTIONS: dict[str, Callable[..., float]] = {"ceil": math.ceil, "max": max}
 
 
-def figure(name: str, unit: str, formula: str, **inputs: float | Figure) -> Figure:
+@dataclass(frozen=True)
+class Price:
+    """A price or another assumption, by its name in ``Prices``."""
+
+    name: str
+    value: float
+
+
+def figure(name: str, unit: str, formula: str, **inputs: float | Figure | Price) -> Figure:
     """Calculate a figure.
 
     Args:
         name: of the figure.
         unit: of its value.
         formula: numbers, names of inputs, ``+ - * /``, parentheses, ``ceil`` and ``max``.
-        inputs: by name; of another figure its value.
+        inputs: by name; of another figure or a price its value, and from which it is is kept.
 
     Returns:
         The figure.
@@ -33,12 +42,20 @@ def figure(name: str, unit: str, formula: str, **inputs: float | Figure) -> Figu
     Raises:
         ValueError: the formula holds something else, or an input is missing or not used.
     """
-    values = {key: float(given.value if isinstance(given, Figure) else given) for key, given in inputs.items()}
+    values = {key: float(given if isinstance(given, (int, float)) else given.value) for key, given in inputs.items()}
     tree = ast.parse(formula, mode="eval")
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - set(_FUNCTIONS)
     if names != set(values):
         raise ValueError(f"{formula!r} needs {sorted(names)}, not {sorted(values)}")
-    return Figure(name=name, value=float(_value(tree.body, values)), unit=unit, formula=formula, inputs=values)
+    return Figure(
+        name=name,
+        value=float(_value(tree.body, values)),
+        unit=unit,
+        formula=formula,
+        inputs=values,
+        prices={key: given.name for key, given in inputs.items() if isinstance(given, Price)},
+        figures={key: given.name for key, given in inputs.items() if isinstance(given, Figure)},
+    )
 
 
 def _value(node: ast.expr, inputs: dict[str, float]) -> float:

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from paramscope.actions.pilots.judging import found_intervals, told_interval
 from paramscope.actions.sharing.costs import ADAPTERS, EVERYWHERE, SHARED
 from paramscope.actions.tuning.layers import told_layers
-from paramscope.result.share_pilot import WayComparison
+from paramscope.language import _, again, mark, term
+from paramscope.result.share_pilot import Outcome, WayComparison
+from paramscope.wording import joined, sentences
 
-RANDOM = "random layers"
+RANDOM = mark("random layers")
 """The control: as many own layers as the plan has, drawn at random."""
 
 _BETTER = "better"
 
 _NAMES: Mapping[str, str] = {
-    SHARED: "one adapter for all",
-    EVERYWHERE: "own adapters everywhere",
-    RANDOM: "as many own layers drawn at random",
+    SHARED: mark("one adapter for all"),
+    EVERYWHERE: mark("own adapters everywhere"),
+    RANDOM: mark("as many own layers drawn at random"),
 }
 
 _VERDICTS: Mapping[str, str] = {
-    "better": "better than",
-    "worse": "worse than",
-    "equal": "equal to",
-    "no difference shown": "not shown to differ from",
-    "undecided": "not decided against",
+    "better": mark("better than %(names)s"),
+    "worse": mark("worse than %(names)s"),
+    "equal": mark("equal to %(names)s"),
+    "no difference shown": mark("not shown to differ from %(names)s"),
+    "undecided": mark("not decided against %(names)s"),
 }
 
 
@@ -56,23 +59,51 @@ def sentence(own: Sequence[int], change: str, comparisons: Sequence[WayCompariso
     Returns:
         What may be said, and what may not.
     """
-    told = (
-        f"Own adapters in layers {told_layers(own)} over a shared rest change the held-out loss by {change} nats per "
-        "token over all domains"
-    )
     parts = []
-    for status, words in _VERDICTS.items():
-        names = [_NAMES.get(each.control, each.control) for each in comparisons if each.status == status]
+    for status, message in _VERDICTS.items():
+        names = [told_way(each.control) for each in comparisons if each.status == status]
         if names:
-            parts.append(f"{words} {', '.join(names)}")
+            parts.append(_(message, names=joined(names)))
+    told = _(
+        "Own adapters in layers %(layers)s over a shared rest change the held-out loss by %(change)s nats per token "
+        "over all domains; it is %(against)s.",
+        layers=told_layers(own),
+        change=change,
+        against=_("; ").join(parts),
+    )
     statuses = {each.control: each.status for each in comparisons}
     chosen = chosen_way(comparisons)
     if statuses.get(chosen) == "worse":
-        end = f"Take {_NAMES.get(chosen, chosen)} rather than this plan."
+        end = _("Take %(control)s rather than this plan.", control=told_way(chosen))
     elif chosen == SHARED:
-        end = "Nothing is shown to be gained by adapters of the domains' own: one for all is smaller, and would do."
+        end = _("Nothing is shown to be gained by adapters of the domains' own: one for all is smaller, and would do.")
     elif statuses.get(RANDOM) not in (None, _BETTER):
-        end = "Adapters of the domains' own pay; in which layers they lie is not shown to matter."
+        end = _("Adapters of the domains' own pay; in which layers they lie is not shown to matter.")
     else:
-        end = "Adapters of the domains' own pay, and so does the choice of their layers."
-    return f"{told}; it is {'; '.join(parts)}. {end}"
+        end = _("Adapters of the domains' own pay, and so does the choice of their layers.")
+    return sentences(told, end)
+
+
+def told_way(name: str) -> str:
+    """A way to share within a sentence."""
+    return term(_NAMES.get(name, name))
+
+
+def retold_outcome(pilot: Outcome) -> str:
+    """What a pilot showed, in the language that is spoken.
+
+    Args:
+        pilot: of a document.
+
+    Returns:
+        The sentences; those of the document where they are of another version.
+    """
+    plan = pilot.ways[0]
+    return again(
+        pilot.sentence,
+        lambda: [
+            sentence(own, told_interval(change), pilot.comparisons)
+            for own in plan.layers[:1]
+            for change in found_intervals(plan.change)
+        ],
+    )

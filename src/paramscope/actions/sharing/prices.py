@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from paramscope.actions.sharing.figures import Price
 from paramscope.domains.yaml_file import read_yaml
 from paramscope.errors import UsageError
 from paramscope.result.manifest import first_fault
@@ -61,6 +62,10 @@ class Prices(BaseModel):
     bytes_per_parameter: Positive
     adapter_bytes_per_parameter: Positive
     activation_bytes: Positive
+
+    def named(self, *names: str) -> dict[str, Price]:
+        """Some of them, as inputs of a figure."""
+        return {name: Price(name, getattr(self, name)) for name in names}
 
 
 def default_prices() -> str:

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from paramscope.errors import UsageError
+from paramscope.language import mark
 from paramscope.result.profile import Profile
 from paramscope.wording import did_you_mean, listed, quoted
 
@@ -24,16 +25,19 @@ DEFAULT_RULE = "uniform"
 """The rule where none is named: the simplest of all, as no choice of fewer layers did better on the domains that it was
 not chosen by (``python -m benchmarks.tuning``; the numbers are in ``docs/results.md``)."""
 
-PLACE_RULES = ("spread", "uniform", "first", "middle", "last", "random")
+PLACE_RULES = (mark("spread"), mark("uniform"), mark("first"), mark("middle"), mark("last"), mark("random"))
 """By a layer's place alone."""
 
-PROFILE_RULES = ("specific", "density", "damage")
+PROFILE_RULES = (mark("specific"), mark("density"), mark("damage"))
 """By what a profile and its causal checks say of a layer."""
 
-MEASURED_RULES = ("gradient", "signal-to-noise", "explained-variance")
+MEASURED_RULES = (mark("gradient"), mark("signal-to-noise"), mark("explained-variance"))
 """By what is measured on the model and the training texts, see ``actions.tuning.signals``."""
 
 RULES = (*PLACE_RULES, *PROFILE_RULES, *MEASURED_RULES)
+
+GIVEN = mark("given")
+"""In place of a rule, of layers that the user names."""
 
 _PLACED = {
     "spread": "evenly spread from the input to the output",
@@ -58,7 +62,7 @@ class Choice:
     """Layers that a rule chose.
 
     Attributes:
-        rule: one of ``RULES``, or ``given`` for layers that the user names.
+        rule: one of ``RULES``, or ``GIVEN``.
         layers: in rising order.
         scores: one a layer of the model; NaN where the rule has none.
         evidence: why, in a sentence.
@@ -178,7 +182,7 @@ def given_layers(layers: Sequence[int], total: int) -> Choice:
             raise UsageError(f"layer {layer!r} is unknown; the model has {total} layers, 0 to {total - 1}")
     if not layers or len(set(layers)) < len(layers):
         raise UsageError(f"--layers names {listed(layers) or 'none'}; name one layer or more, each once")
-    return Choice("given", tuple(sorted(layers)), (math.nan,) * total, "named by the user")
+    return Choice(GIVEN, tuple(sorted(layers)), (math.nan,) * total, "named by the user")
 
 
 def read_layers(text: str) -> int | list[int]:

@@ -17,13 +17,15 @@ from paramscope.actions.pilots.judging import (
     interval_record,
     overall,
     stacked,
+    told_training,
 )
 from paramscope.actions.pilots.material import Material, ordered
 from paramscope.actions.pilots.sizes import Sizes
 from paramscope.actions.pilots.training import PeakMemory, Tokens, adapted, text_losses, train
 from paramscope.actions.pilots.trials import Measured, Progress, Trials, search_rate
 from paramscope.actions.tuning.adapters import AdapterPlan, Modules, check_equal, plan_adapters
-from paramscope.actions.tuning.layers import choose_layers, random_choices, told_layers
+from paramscope.actions.tuning.layers import choose_layers, random_choices
+from paramscope.language import mark
 from paramscope.result.profile import Profile
 from paramscope.result.tuned import (
     ComparisonRecord,
@@ -31,7 +33,7 @@ from paramscope.result.tuned import (
     TrialRecord,
 )
 
-PLAN = "plan"
+PLAN = mark("plan")
 """Name of the plan among its controls."""
 
 CONTROLS = ("uniform", "last", "random")
@@ -207,7 +209,7 @@ def judge_pilot(
         compare(name, losses[PLAN], losses[name], pilot.domain, seed=pilot.seed) for name in losses if name != PLAN
     ]
     plan = pilot.contenders[0].plans[0]
-    told = f"Training layers {told_layers(plan.choice.layers)} ({plan.choice.rule})"
+    told = told_training(plan.choice.layers, plan.choice.rule)
     change = effect(before[pilot.domain], losses[PLAN][pilot.domain], seed=pilot.seed)
     sentence = overall(pilot.domain, told, change, found, chosen=plan.choice.rule != "uniform")
     return effects, [comparison_record(each) for each in found], sentence

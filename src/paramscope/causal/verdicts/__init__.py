@@ -5,10 +5,11 @@ claim's side is ``supported``, all of it on the other side ``not supported``, el
 texts (or weights, or parts) would do.
 """
 
-from paramscope.causal.verdicts.breaking import BREAKS, breaking
-from paramscope.causal.verdicts.parts import PART_KINDS, part_correlations, part_verdicts
+from paramscope.causal.verdicts.breaking import BREAKS, breaking, told_breaking
+from paramscope.causal.verdicts.parts import part_correlations, part_verdicts
 from paramscope.causal.verdicts.sets import SPECIFIC_CRITERIA, SetDamages, set_verdicts
 from paramscope.causal.verdicts.singles import Fidelity, fidelity, fidelity_verdicts
+from paramscope.causal.verdicts.told import PART_KINDS, Told, told_claim, told_part, told_place, told_verdict
 from paramscope.causal.verdicts.verdict import LEAST_COUNT, Verdict
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "SPECIFIC_CRITERIA",
     "Fidelity",
     "SetDamages",
+    "Told",
     "Verdict",
     "breaking",
     "fidelity",
@@ -25,4 +27,9 @@ __all__ = [
     "part_correlations",
     "part_verdicts",
     "set_verdicts",
+    "told_breaking",
+    "told_claim",
+    "told_part",
+    "told_place",
+    "told_verdict",
 ]

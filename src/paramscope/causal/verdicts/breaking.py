@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import pandas as pd
 
-from paramscope.wording import told_share
+from paramscope.causal.verdicts.told import told_place, told_set
+from paramscope.language import again, language
+from paramscope.result.verification import Checks
 
 BREAKS = 1.0
 """Nats per token that a domain loses when something breaks the model: the right token is 2.7 times less likely."""
@@ -24,21 +28,19 @@ def breaking(sets: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
     rows: list[tuple[str, int, pd.DataFrame]] = []
     # Of the sets of a criterion in a band, the smallest that breaks; sets that were chosen for several domains are told
     # together, by the worst of them.
-    for _, alike in sets.groupby(["band", "criterion"], sort=False):
+    for _key, alike in sets.groupby(["band", "criterion"], sort=False):
         for share in sorted(alike["share"].unique()):
-            several = [group for _, group in alike[alike["share"] == share].groupby("chosen_for", sort=False)]
+            several = [group for _key, group in alike[alike["share"] == share].groupby("chosen_for", sort=False)]
             group = max(several, key=lambda each: each.groupby("domain")["damage"].mean().max())
             if group.groupby("domain")["damage"].mean().max() >= BREAKS:
                 one = group.iloc[0]
-                what = f"{told_share(share)} of the {one['band']} layers' weights by {one['criterion']}"
-                chosen = f", chosen for {one['chosen_for']}" if one["chosen_for"] else ""
-                rows.append((what + chosen, int(one["weights"]), group))
+                what = told_set(share, one["band"], one["criterion"], one["chosen_for"])
+                rows.append((what, int(one["weights"]), group))
                 break
-    for _, group in parts.groupby(["kind", "layer", "name"], sort=False):
+    for _key, group in parts.groupby(["kind", "layer", "name"], sort=False):
         one = group.iloc[0]
-        what = f"layer {one['layer']}" if one["kind"] == "layer" else f"layer {one['layer']}, {one['name']}"
-        drawn = f" ({one['kind']})" if one["kind"].endswith("neurons") else ""
-        rows.append((what + drawn, int(one["kind"] == "weight"), group))
+        what = told_place(one["kind"], one["layer"], one["name"])
+        rows.append((what, int(one["kind"] == "weight"), group))
     found = []
     for what, weights, group in rows:
         means = group.groupby("domain", sort=False)["damage"].mean()
@@ -54,3 +56,21 @@ def breaking(sets: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
             )
     table = pd.DataFrame(found, columns=["what", "weights", "domain", "damage", "broken"])
     return table.sort_values("damage", ascending=False, ignore_index=True)
+
+
+def told_breaking(checks: Checks) -> list[str]:
+    """What breaks the model, of a document, in the language that is spoken.
+
+    Args:
+        checks: with their tables.
+
+    Returns:
+        A name for each of the document's ``breaking``; its own where the tables do not have it.
+    """
+
+    @functools.cache
+    def made(_code: str) -> list[str]:  # whatever the language, the rows are in the same order
+        found: list[str] = breaking(checks.sets, checks.parts)["what"].tolist()
+        return found
+
+    return [again(record.what, lambda: made(language())) for record in checks.result.breaking]

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from paramscope.causal.verdicts.told import PART_KINDS, claim_text
 from paramscope.causal.verdicts.verdict import Verdict, judge
+from paramscope.language import _
 from paramscope.measures.ranks import Interval, bootstrap, rank_correlation
 
 LEAST_PART_CORRELATION = 0.5
 """Rank correlation from which sums of activations are said to tell which parts matter."""
-
-PART_KINDS = {"layer": "layers", "head": "attention heads", "neurons": "groups of neurons"}
 
 
 def part_correlations(
@@ -58,19 +58,19 @@ def _of_kind(parts: pd.DataFrame, kind: str) -> pd.DataFrame:
 def part_verdicts(parts: pd.DataFrame, domains: Sequence[str], *, seed: int = 0) -> list[Verdict]:
     """Whether the sums of activations tell which parts matter."""
     verdicts = []
-    for kind, told in PART_KINDS.items():
+    for kind, unit in PART_KINDS.items():
         count = len(_of_kind(parts, kind)[["kind", "layer", "name"]].drop_duplicates())
         if count < 3:
             continue
         verdicts.append(
             judge(
                 f"parts-{kind}",
-                f"The sum of activations in {told} tells which of them the model needs most.",
-                "rank correlation of the sum with the damage, mean over domains",
+                claim_text(f"parts-{kind}"),
+                _("rank correlation of the sum with the damage, mean over domains"),
                 part_correlations(parts, kind, domains, seed=seed)[None],
                 LEAST_PART_CORRELATION,
                 count,
-                told,
+                _(unit),
             )
         )
     return verdicts

@@ -10,10 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from paramscope.causal.verdicts.breaking import BREAKS
+from paramscope.causal.verdicts.told import HELD_OUT, claim_text
 from paramscope.causal.verdicts.verdict import Verdict, judge
+from paramscope.language import _
 from paramscope.measures.ranks import bootstrap, mean_interval
 from paramscope.measures.specificity import others_damage, own_damage, own_excess_p_value
-from paramscope.wording import told_share
 
 Array = NDArray[np.float64]
 
@@ -90,23 +91,19 @@ def set_verdicts(damages: SetDamages, *, seed: int = 0) -> list[Verdict]:
 
     active = damages.own(damages.over_bands(share, "activation"))
     verdicts = []
-    for criterion, told in (
-        ("random", "as many random weights, spread over the modules as such sets are"),
-        ("magnitude", "as many of the largest weights"),
-        ("input-norm", "as many of the weights that are largest times the norm of their input"),
-    ):
+    for criterion in ("random", "magnitude", "input-norm"):
         if not damages.has(criterion):
             continue
         gain = active - damages.own(damages.over_bands(share, criterion))
         verdicts.append(
             judge(
                 f"activation-beats-{criterion}",
-                f"Zeroing the {told_share(share)} of a domain's largest activations costs it more than zeroing {told}.",
-                "damage to the own domain less that of the control, nats per token",
+                claim_text(f"activation-beats-{criterion}", share=share),
+                _("damage to the own domain less that of the control, nats per token"),
                 mean_interval(gain, owner, seed=seed),
                 LEAST_DAMAGE,
                 count,
-                "held-out texts",
+                _(HELD_OUT),
             )
         )
     if len(damages.domains) < 2:
@@ -118,25 +115,17 @@ def set_verdicts(damages: SetDamages, *, seed: int = 0) -> list[Verdict]:
         verdicts.append(
             judge(
                 f"specific-{criterion}",
-                f"The {told_share(share)} of the weights chosen for a domain by {_CHOSEN_BY[criterion]} are its own: "
-                "without them it loses more than the others do.",
-                "damage by the own set less that by the sets chosen for others, nats per token",
+                claim_text(f"specific-{criterion}", share=share),
+                _("damage by the own set less that by the sets chosen for others, nats per token"),
                 mean_interval(damages.own(matrix) - damages.others(matrix), owner, seed=seed),
                 LEAST_DAMAGE,
                 count,
-                "held-out texts",
+                _(HELD_OUT),
                 p_value=own_excess_p_value(matrix, owner, seed=seed),
             )
         )
     verdicts += _depth_verdict(damages, seed)
     return verdicts
-
-
-_CHOSEN_BY = {
-    "activation": "their activation",
-    "ratio": "the ratio of their activation to the other domains'",
-    "difference": "their activation less the other domains'",
-}
 
 
 def _ratio_of(above: Array, below: Array) -> Callable[[NDArray[np.int64]], float]:
@@ -168,12 +157,11 @@ def _depth_verdict(damages: SetDamages, seed: int) -> list[Verdict]:
     return [
         judge(
             "shallow-shared-deep-specific",
-            f"What is taken from one domain (the {told_share(share)} of its largest activations) hurts the others "
-            "less, beside itself, in deep layers than in shallow ones.",
-            "damage to other domains over damage to the own, shallow less deep",
+            claim_text("shallow-shared-deep-specific", share=share),
+            _("damage to other domains over damage to the own, shallow less deep"),
             bootstrap(difference, damages.owner, seed=seed),
             LEAST_SHIFT,
             len(damages.owner),
-            "held-out texts",
+            _(HELD_OUT),
         )
     ]

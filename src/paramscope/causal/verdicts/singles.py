@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from paramscope.causal.verdicts.told import WEIGHTS, claim_text
 from paramscope.causal.verdicts.verdict import Verdict, judge
+from paramscope.language import _
 from paramscope.measures.ranks import Interval, bootstrap, log_slope, rank_correlation, weighted_quantile
 
 LEAST_CORRELATION = 0.9
@@ -111,22 +113,22 @@ def fidelity_verdicts(found: Fidelity) -> list[Verdict]:
     """Whether first order orders single weights, and whether its size is right."""
     order = judge(
         "first-order-order",
-        "The activation puts single weights into the order of what zeroing each of them really changes.",
-        "rank correlation of activation and true change",
+        claim_text("first-order-order"),
+        _("rank correlation of activation and true change"),
         found.correlation,
         LEAST_CORRELATION,
         found.count,
-        "weights",
+        _(WEIGHTS),
         least=LEAST_WEIGHTS,
     )
     size = judge(
         "first-order-size",
-        f"For nine in ten weights the true change is within a factor of {LARGEST_FACTOR:g} of the activation.",
-        "the smaller of the 5 % quantile of true over estimated and one over its 95 % quantile",
+        claim_text("first-order-size", factor=LARGEST_FACTOR),
+        _("the smaller of the 5 %% quantile of true over estimated and one over its 95 %% quantile"),
         found.worst_ratio,
         1 / LARGEST_FACTOR,
         found.count,
-        "weights",
+        _(WEIGHTS),
         least=LEAST_WEIGHTS,
     )
     return [order, size]
