@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from paramscope.actions.sharing.curve import own_share_intervals
-from paramscope.causal.verdicts import BREAKS, LEAST_COUNT
+from paramscope.causal.verdicts import BREAKS, LEAST_COUNT, told_part
+from paramscope.language import _
 from paramscope.measures.ranks import Interval, mean_interval
-from paramscope.measures.resample import Resampler
 from paramscope.result.profile import Profile
 from paramscope.result.verification import Checks
 
@@ -103,7 +103,7 @@ def layer_roles(profile: Profile, checks: Checks | None) -> list[LayerRole]:
     Returns:
         From the input to the output.
     """
-    resampler = Resampler(profile)
+    resampler = profile.resampler
     names = [profile.domains[place] for place in resampler.domains]
     nothing = [Interval(math.nan)] * profile.layers
     own, excess = own_share_intervals(profile, resampler) if len(names) > 1 else (nothing, nothing)
@@ -135,16 +135,16 @@ def _role(
 ) -> LayerRole:
     role, confidence, evidence = Role.OPEN, Confidence.NONE, []
     if math.isfinite(own.value):
-        evidence.append(Evidence.of("share of its activation that is the domains' own", own, GRAM))
-        evidence.append(Evidence.of("own share less the mean layer's", excess, GRAM))
+        evidence.append(Evidence.of(_("share of its activation that is the domains' own"), own, GRAM))
+        evidence.append(Evidence.of(_("own share less the mean layer's"), excess, GRAM))
     if excess.low > 0:
         role, confidence = Role.SPECIFIC, Confidence.ASSOCIATION
     elif excess.high < 0:
         role, confidence = Role.SHARED, Confidence.ASSOCIATION
-    whole = _damages(parts[parts["kind"] == "layer"], domains) if len(parts) else {}
+    whole = part_damages(parts[parts["kind"] == "layer"], domains) if len(parts) else {}
     if whole:
         worst = max(whole, key=lambda name: whole[name].value)
-        evidence.append(Evidence.of(f"nats per token that {worst} loses without the layer", whole[worst], PARTS))
+        evidence.append(Evidence.of(_told_loss(worst, "layer", ""), whole[worst], PARTS))
         tried = parts[parts["kind"] == "layer"].groupby("domain").size().min()
         if tried >= LEAST_COUNT and all(damage.high < MOST_SPARE for damage in whole.values()):
             role, confidence = Role.SPARE, Confidence.TESTED
@@ -156,7 +156,7 @@ def _role(
     return LayerRole(layer, role, specific, confidence, tuple(evidence))
 
 
-def _damages(parts: pd.DataFrame, domains: list[str]) -> dict[str, Interval]:
+def part_damages(parts: pd.DataFrame, domains: list[str]) -> dict[str, Interval]:
     """What each domain loses without one part, from the rows of that part."""
     owner = parts["domain"].map({name: place for place, name in enumerate(domains)})
     found = {}
@@ -170,15 +170,82 @@ def _damages(parts: pd.DataFrame, domains: list[str]) -> dict[str, Interval]:
     return found
 
 
-def _breaking(parts: pd.DataFrame, domains: list[str]) -> list[Evidence]:
-    """The parts of a layer that alone break the model on some domain, the worst first."""
+class Risk(StrEnum):
+    """Whether taking away one part breaks the model on some domain."""
+
+    BREAKS = "breaks"
+    MAY_BREAK = "may break"
+    HOLDS = "holds"
+
+
+@dataclass(frozen=True)
+class PartRisk:
+    """One part of a layer that was taken away.
+
+    Attributes:
+        kind: of part.
+        name: of it, as the checks' table has it.
+        risk: ``BREAKS`` where the whole interval of some domain's loss is at ``BREAKS`` nats or above, ``MAY_BREAK``
+            where one reaches it, or its mean does and there is no interval.
+        domain: that loses most.
+        damage: what it loses; without an interval where no text of any domain lost so much.
+    """
+
+    kind: str
+    name: str
+    risk: Risk
+    domain: str
+    damage: Interval
+
+
+def part_risks(parts: pd.DataFrame, domains: list[str]) -> list[PartRisk]:
+    """The risk of every part of one layer.
+
+    Args:
+        parts: of that layer, see ``causal.parts.check_parts``.
+        domains: names, of the run.
+
+    Returns:
+        One a part, in the order of the table.
+    """
     found = []
     for (kind, name), rows in parts.groupby(["kind", "name"], sort=False):
-        damages = _damages(rows, domains)
+        lost = rows["damage"].fillna(math.inf)
+        means = lost.groupby(rows["domain"]).mean()
+        # A mean of texts of which none loses so much does not either; a bootstrap of every part would take seconds.
+        if lost.max() < BREAKS:
+            worst = max((domain for domain in domains if domain in means.index), key=lambda each: means[each])
+            found.append(PartRisk(str(kind), str(name), Risk.HOLDS, worst, Interval(float(means[worst]))))
+            continue
+        damages = part_damages(rows, domains)
         worst = max(damages, key=lambda each: damages[each].value)
-        if damages[worst].value >= BREAKS:
-            what = (
-                "the layer" if kind == "layer" else f"its {name}" if kind != "weight" else f"its single weight {name}"
-            )
-            found.append(Evidence.of(f"nats per token that {worst} loses without {what}", damages[worst], PARTS))
+        risk = max((_risk(damage) for damage in damages.values()), key=[Risk.HOLDS, Risk.MAY_BREAK, Risk.BREAKS].index)
+        found.append(PartRisk(str(kind), str(name), risk, worst, damages[worst]))
+    return found
+
+
+def _risk(damage: Interval) -> Risk:
+    if math.isinf(damage.value) or damage.low >= BREAKS:
+        return Risk.BREAKS
+    reaches = damage.value if math.isnan(damage.high) else damage.high
+    return Risk.MAY_BREAK if reaches >= BREAKS else Risk.HOLDS
+
+
+def _breaking(parts: pd.DataFrame, domains: list[str]) -> list[Evidence]:
+    """The parts of a layer that alone surely break the model on some domain, the worst first."""
+    found = [
+        Evidence.of(_told_loss(one.domain, one.kind, one.name), one.damage, PARTS)
+        for one in part_risks(parts, domains)
+        if one.risk is Risk.BREAKS
+    ]
     return sorted(found, key=lambda one: -one.value)
+
+
+def _told_loss(domain: str, kind: str, name: str) -> str:
+    """What a domain loses without a part of the layer."""
+    if kind == "layer":
+        return _("nats per token that %(domain)s loses without the layer", domain=domain)
+    part = told_part(kind, name)
+    if kind == "weight":
+        return _("nats per token that %(domain)s loses without its single weight %(part)s", domain=domain, part=part)
+    return _("nats per token that %(domain)s loses without its %(part)s", domain=domain, part=part)
