@@ -10,7 +10,7 @@ from benchmarks.peers.kinds import FLOOR, KINDS, REFERENCE
 from benchmarks.peers.measure import Task
 from benchmarks.peers.shapes import SHAPES
 from benchmarks.peers.tables import Rows, ratio
-from paramscope.report.svg import Scale, element, picture
+from paramscope.report.charts.svg import Scale, element, picture
 
 WIDTH, LEFT, RIGHT, HEAD, LINE, GAP = 900, 190, 150, 40, 22, 20
 TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100)

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from markupsafe import Markup
 
-from paramscope.report.colours import DARK, LIGHT, NIGHT, PAPER, contrast, ink_on, luminance, ramp, series_style
-from paramscope.report.heatmap import heat_map
-from paramscope.report.labels import spread
-from paramscope.report.lines import HALF, NARROW, PANEL, WIDE, Axis, Frame, Series, line_chart
-from paramscope.report.svg import SVG, element, layer_ticks, nice_range, value_ticks
+from paramscope.report.charts.colours import DARK, LIGHT, NIGHT, PAPER, contrast, ink_on, luminance, ramp, series_style
+from paramscope.report.charts.labels import spread
+from paramscope.report.charts.lines import HALF, NARROW, PANEL, WIDE, Axis, Frame, Series, line_chart
+from paramscope.report.charts.svg import SVG, element, layer_ticks, nice_range, value_ticks
 from paramscope.report.text import percent, text_width
 
 AXIS = Axis(0.0, 1.0, lambda value: percent(value, 0), percent)
@@ -122,22 +121,6 @@ def test_a_missing_layer_breaks_the_line_and_the_band() -> None:
     assert sum(path.get("class") == "band" for path in chart.iter(f"{{{SVG}}}path")) == 2
 
 
-@pytest.mark.parametrize("upright", [True, False])
-def test_heat_map_cells_stay_inside_the_picture(upright: bool) -> None:
-    values = np.random.default_rng(0).random((80, 12))
-    names = [f"domain {place}" for place in range(12)]
-    chart = parsed(heat_map("h", "title", "words", values, names, (0.0, 1.0), upright=upright))
-    width, height = (float(part) for part in (chart.get("viewBox") or "").split()[2:])
-    cells = list(chart.iter(f"{{{SVG}}}rect"))
-    assert len(cells) >= values.size
-    for cell in cells:
-        x, y, w, h = (float(cell.get(key) or 0) for key in ("x", "y", "width", "height"))
-        assert x >= 0
-        assert y >= 0
-        assert x + w <= width
-        assert y + h <= height
-
-
 def test_ramp_darkens_evenly_and_text_on_it_is_readable() -> None:
     colours = [ramp(share) for share in np.linspace(0, 1, 101)]
     light = [luminance(colour) for colour in colours]
@@ -161,14 +144,3 @@ def test_lines_stand_out_from_the_page_and_from_one_another() -> None:
 def test_elements_escape_and_clean() -> None:
     made = element("text", '<b> & "x"\x00', Markup("<tspan/>"), class_='a"b', stroke_width=1.25, fill=None)
     assert made == ('<text class="a&#34;b" stroke-width="1.2">&lt;b&gt; &amp; &#34;x&#34;\ufffd<tspan/></text>')
-
-
-@pytest.mark.parametrize("upright", [False, True])
-@pytest.mark.parametrize("name", ["a", "customer support", "W" * 80])
-def test_words_beside_a_heat_map_begin_inside_it(upright: bool, name: str) -> None:
-    chart = parsed(heat_map("h", "t", "d", np.full((3, 1), 0.5), [name], (0.0, 1.0), upright=upright))
-    ends = [text for text in chart.iter(f"{{{SVG}}}text") if (text.get("class") or "").split()[-1] == "end"]
-    assert ends
-    for text in ends:
-        shown = "".join(part.text or "" for part in text if part.tag.endswith("tspan")) or (text.text or "")
-        assert float(text.get("x") or 0) - text_width(shown, 12) >= 0
