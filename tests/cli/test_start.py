@@ -11,7 +11,19 @@ import pytest
 
 from tests.cli.conftest import Call
 
-HEAVY = {"torch", "numpy", "pandas", "transformers", "rich", "pydantic", "scipy", "jinja2", "pyarrow", "datasets"}
+HEAVY = {
+    "torch",
+    "numpy",
+    "pandas",
+    "transformers",
+    "rich",
+    "pydantic",
+    "scipy",
+    "jinja2",
+    "pyarrow",
+    "datasets",
+    "matplotlib",
+}
 
 
 def loaded_by(code: str) -> set[str]:
@@ -25,7 +37,9 @@ def test_importing_the_package_loads_no_large_library() -> None:
     assert not loaded_by("import paramscope") & HEAVY
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["profile", "--help"], ["show", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["profile", "--help"], ["show", "--help"], ["report", "--help"], ["--version"]]
+)
 def test_help_loads_no_large_library(arguments: list[str]) -> None:
     code = (
         "import sys, contextlib\n"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import paramscope
-from paramscope.report import render_report
+from paramscope.report import Material, render_report
 from paramscope.result.summary import summarise
 from tests.engine.architectures import random_ids, tiny_model
 from tests.engine.autograd import assert_same_tables
@@ -46,11 +46,11 @@ def test_no_pairs_leave_densities_and_no_similarity() -> None:
     assert none.density(1e-3).equals(paramscope.profile(MODEL, GIVEN).density(1e-3))
     assert none.similarity().within.value.isna().all().all()
     assert summarise(none)["similarity"]["within"]["a"] == [None] * none.layers
-    assert "No pairs of texts were compared in this run" in render_report(none)
+    assert "No pairs of texts were compared in this run" in render_report(Material(none))
 
 
 def test_a_page_of_some_pairs_says_how_many() -> None:
-    assert "the first 3 texts of each domain" in render_report(paramscope.profile(MODEL, GIVEN, pairs=3))
+    assert "The first 3 texts of each domain" in render_report(Material(paramscope.profile(MODEL, GIVEN, pairs=3)))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
-from paramscope.report.svg import SVG
+from paramscope.report.charts.svg import SVG
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
@@ -39,7 +39,7 @@ class Document(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self._open and self._open[-1] != "style":
+        if self._open and self._open[-1] not in {"style", "script"}:
             self.words.append(data)
 
     @property

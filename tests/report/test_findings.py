@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paramscope.measures.ranks import Interval
-from paramscope.measures.resample import Resampler
 from paramscope.report.findings import COSINE_STEP, Findings, Verdict, end_bands, find, judge
 from paramscope.result.profile import PAPER_THRESHOLD, Profile
 from tests.reference import make_profile
@@ -48,7 +47,7 @@ def profile_with(
 
 def findings_of(profile: Profile) -> Findings:
     density = profile.density_estimate()
-    return find(profile, Resampler(profile), density, profile.density_estimate(PAPER_THRESHOLD))
+    return find(profile, profile.resampler, density, profile.density_estimate(PAPER_THRESHOLD))
 
 
 def verdicts(profile: Profile) -> dict[str, Verdict]:
@@ -57,32 +56,32 @@ def verdicts(profile: Profile) -> dict[str, Verdict]:
 
 def test_the_papers_pattern_is_found_where_it_is() -> None:
     found = findings_of(profile_with(falls=2.0, parts=1.5))
-    assert {claim.overall.verdict for claim in found.claims.values()} == {Verdict.THERE}
-    assert all(claim.count(Verdict.THERE) == 3 for claim in found.claims.values())
+    assert {claim.overall.verdict for claim in found.claims.values()} == {Verdict.SUPPORTED}
+    assert all(claim.count(Verdict.SUPPORTED) == 3 for claim in found.claims.values())
 
 
 def test_an_even_network_has_no_pattern_except_staying_alike_within() -> None:
     assert verdicts(profile_with()) == {
-        "density": Verdict.NOT_THERE,
-        "across": Verdict.NOT_THERE,
-        "within": Verdict.THERE,
-        "gap": Verdict.NOT_THERE,
-        "gap_centred": Verdict.NOT_THERE,
+        "density": Verdict.NOT_SUPPORTED,
+        "across": Verdict.NOT_SUPPORTED,
+        "within": Verdict.SUPPORTED,
+        "gap": Verdict.NOT_SUPPORTED,
+        "gap_centred": Verdict.NOT_SUPPORTED,
     }
 
 
 def test_the_reverse_is_not_the_pattern() -> None:
     found = findings_of(profile_with(falls=-2.0)).claims["density"].overall
     assert found.change.low > 0
-    assert found.verdict == Verdict.NOT_THERE
+    assert found.verdict == Verdict.NOT_SUPPORTED
 
 
 def test_texts_that_scatter_in_deep_layers_do_not_stay_alike() -> None:
     found = verdicts(profile_with(scatter=1.5))
-    assert found["within"] == Verdict.NOT_THERE
+    assert found["within"] == Verdict.NOT_SUPPORTED
     # Texts of different domains part as well, but no more than those of one domain.
-    assert found["across"] == Verdict.THERE
-    assert found["gap"] == Verdict.NOT_THERE
+    assert found["across"] == Verdict.SUPPORTED
+    assert found["gap"] == Verdict.NOT_SUPPORTED
 
 
 def test_few_and_noisy_texts_leave_the_matter_open() -> None:
@@ -101,15 +100,15 @@ def test_single_texts_are_undecided_and_left_out() -> None:
 
 def test_a_single_text_does_not_spoil_the_others() -> None:
     found = findings_of(profile_with(falls=2.0, parts=1.5, sizes={"support": 12, "one": 1, "code": 12}))
-    assert {claim.overall.verdict for claim in found.claims.values()} == {Verdict.THERE}
+    assert {claim.overall.verdict for claim in found.claims.values()} == {Verdict.SUPPORTED}
     assert found.claims["density"].domains[1].verdict == Verdict.UNDECIDED
     assert [judged.domain for judged in found.claims["across"].domains] == [0, 2]
 
 
 def test_one_domain_cannot_be_compared_with_others() -> None:
     found = verdicts(profile_with(falls=2.0, sizes={"support": 12}))
-    assert found["density"] == Verdict.THERE
-    assert found["within"] == Verdict.THERE
+    assert found["density"] == Verdict.SUPPORTED
+    assert found["within"] == Verdict.SUPPORTED
     assert found["across"] == found["gap"] == Verdict.UNDECIDED
 
 
@@ -169,9 +168,9 @@ def test_an_interval_that_holds_both_is_undecided(ends: list[float], falls: bool
     if low < edge < high:
         assert verdict == Verdict.UNDECIDED
     elif high < edge:
-        assert verdict == (Verdict.THERE if falls else Verdict.NOT_THERE)
+        assert verdict == (Verdict.SUPPORTED if falls else Verdict.NOT_SUPPORTED)
     elif low > edge:
-        assert verdict == (Verdict.NOT_THERE if falls else Verdict.THERE)
+        assert verdict == (Verdict.NOT_SUPPORTED if falls else Verdict.SUPPORTED)
 
 
 def test_without_an_interval_nothing_is_decided() -> None:

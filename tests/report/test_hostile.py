@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paramscope.report import render_report
+from paramscope.report import Material, render_report
 from paramscope.report.text import clean, fit, shorten, text_width
 from paramscope.result.profile import Profile
 from tests.reference import make_profile
@@ -45,7 +45,7 @@ def small_profile(names: list[str], *, model: str = "model", source: str | None 
 
 @functools.cache
 def harmless_tags() -> set[str]:
-    return {tag for tag, _ in Document(render_report(small_profile(["a", "b"]))).elements}
+    return {tag for tag, _ in Document(render_report(Material(small_profile(["a", "b"])))).elements}
 
 
 def check_inert(page: str, tags: set[str] | None = None) -> None:
@@ -59,7 +59,7 @@ def check_inert(page: str, tags: set[str] | None = None) -> None:
 
 @pytest.mark.parametrize("name", NASTY)
 def test_nasty_names_are_inert_everywhere(name: str) -> None:
-    check_inert(render_report(small_profile([name, "other"], model=name, source=name)))
+    check_inert(render_report(Material(small_profile([name, "other"], model=name, source=name))))
 
 
 @settings(max_examples=30, deadline=None)
@@ -68,7 +68,7 @@ def test_any_name_is_inert(names: list[str], other: str) -> None:
     # A domain's name that is no text (a lone surrogate) is refused long before a page is made.
     names = [name.encode("utf-8", "replace").decode() for name in names]
     if len(set(names)) == len(names):
-        check_inert(render_report(small_profile(names, model=other, source=other)))
+        check_inert(render_report(Material(small_profile(names, model=other, source=other))))
 
 
 @given(st.text())

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from paramscope.report import text
-from paramscope.report.page import _date
+from paramscope.report.environment import told_date
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ from paramscope.report.page import _date
         (text.scientific(0.0), "0"),
         (text.layer_range([3]), "3"),
         (text.layer_range([1, 2, 3]), "1–3"),
-        (_date("2026-03-04T05:06:07+00:00"), "4 March 2026, 05:06 UTC"),
-        (_date("2026-03-04T05:06:07"), "4 March 2026, 05:06"),
-        (_date("yesterday"), "yesterday"),
+        (told_date("2026-03-04T05:06:07+00:00"), "4 March 2026, 05:06 UTC"),
+        (told_date("2026-03-04T05:06:07"), "4 March 2026, 05:06"),
+        (told_date("yesterday"), "yesterday"),
     ],
 )
 def test_numbers_read_well(shown: str, expected: str) -> None:

@@ -2,8 +2,8 @@
 
 Wang et al. find that shallow layers are dense and deep layers sparse, and that shallow layers are alike across domains
 where deep layers differ, while deep layers stay alike within a domain. Each of these is a change from the shallow to
-the deep band of layers. A claim *is there* when the whole 95 % interval of the change is on its side of a smallest
-change that counts, *is not there* when the whole interval is on the other side, and *undecided* in between.
+the deep band of layers. A claim is *supported* when the whole 95 % interval of the change is on its side of a smallest
+change that counts, *not supported* when the whole interval is on the other side, and *undecided* in between.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ COSINE_STEP = 0.05
 class Verdict(StrEnum):
     """What the numbers say about a claim."""
 
-    THERE = "is there"
-    NOT_THERE = "is not there"
+    SUPPORTED = "supported"
+    NOT_SUPPORTED = "not supported"
     UNDECIDED = "undecided"
 
 
@@ -123,9 +123,9 @@ def judge(change: Interval, step: float, *, falls: bool | None) -> Verdict:
     low, high = (-change.high, -change.low) if falls else (change.low, change.high)
     bound = -step if falls is None else step
     if low > bound:
-        return Verdict.THERE
+        return Verdict.SUPPORTED
     if high < bound:
-        return Verdict.NOT_THERE
+        return Verdict.NOT_SUPPORTED
     return Verdict.UNDECIDED
 
 

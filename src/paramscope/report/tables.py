@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from paramscope.report.lines import Series
+import pandas as pd
+
+from paramscope.report.charts.lines import Series
 from paramscope.report.text import compact, cosine, figure, interval, layer_range, percent
+from paramscope.report.words import word
 from paramscope.result.profile import Estimate, Profile
 
 
@@ -34,20 +37,20 @@ class Table:
     rows: list[tuple[str, list[Cell]]]
 
 
-def concentration_tables(profile: Profile, names: Sequence[str]) -> dict[str, Table]:
+def concentration_tables(profile: Profile, frame: pd.DataFrame, names: Sequence[str]) -> dict[str, Table]:
     """How few weights carry how much, by band: means over the band's layers.
 
     Args:
         profile: the run.
+        frame: its ``Profile.concentration``.
         names: of the domains.
 
     Returns:
         Tables of domains by bands: ``share_90``, ``gini`` and ``effective``.
     """
-    frame = profile.concentration()
     measures = {key: frame[key].unstack("domain")[profile.domains] for key in frame.columns}
     bands = profile.bands
-    heads = [Cell(band, layer_range(layers)) for band, layers in bands.items()]
+    heads = [Cell(word(band), layer_range(layers)) for band, layers in bands.items()]
 
     def table(form: Callable[[dict[str, float]], Cell]) -> Table:
         rows = []

@@ -6,6 +6,11 @@ import math
 import unicodedata
 from collections.abc import Callable, Sequence
 
+from paramscope.language import _, language
+
+_UNITS = {"en": ((1e9, " B"), (1e6, " M"), (1e3, " k")), "ja": ((1e8, "億"), (1e4, "万"))}
+"""Large units of each language."""
+
 MISSING = "–"
 """Stands for a number that does not exist, such as the similarity within a domain of one sample."""
 
@@ -123,7 +128,22 @@ def points(value: float) -> str:
 
 def interval(low: float, high: float, form: Callable[[float], str]) -> str:
     """``a to b``, or that there is none."""
-    return f"{form(low)} to {form(high)}" if math.isfinite(low) and math.isfinite(high) else "no interval"
+    if math.isfinite(low) and math.isfinite(high):
+        return _("%(low)s to %(high)s", low=form(low), high=form(high))
+    return _("no interval")
+
+
+def told_value(name: str, value: float, low: float, high: float, form: Callable[[float], str]) -> str:
+    """A number with its name and, where there is one, its interval: the words of a tool tip."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return _("%(name)s: %(value)s", name=name, value=form(value))
+    return _(
+        "%(name)s: %(value)s (95%% interval %(low)s to %(high)s)",
+        name=name,
+        value=form(value),
+        low=form(low),
+        high=form(high),
+    )
 
 
 def figure(value: float | None) -> str:
@@ -144,14 +164,14 @@ def small_percent(share: float) -> str:
 
 
 def compact(number: float) -> str:
-    """A count with three digits: ``41.2 k``, ``3.54 M``."""
+    """A count with three digits: ``41.2 k``, ``3.54 M``; in Japanese ``4.12万``, ``354万``."""
     if not math.isfinite(number):
         return MISSING
-    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+    for size, letter in _UNITS.get(language(), _UNITS["en"]):
         if abs(number) >= 0.9995 * size:
             scaled = number / size
             digits = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
-            return f"{scaled:.{digits}f} {letter}"
+            return f"{scaled:.{digits}f}{letter}"
     return f"{number:.0f}"
 
 

@@ -1,0 +1,133 @@
+"""What the page's script reckons the ways to share with again: formulas as nested lists, prices and gains."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import yaml
+
+from paramscope.actions.sharing.prices import Prices, default_prices
+from paramscope.report.material import Material
+from paramscope.result.shared import Figure, Shared
+
+_SIGNS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+
+Tree = float | list[Any]
+"""A number, ``["price", name]``, ``["figure", name]`` of the same option, or a sign or function and what it takes."""
+
+
+def reckoning(material: Material) -> dict[str, Any] | None:
+    """All that results follow from when a price changes.
+
+    Args:
+        material: of the page.
+
+    Returns:
+        Plain JSON; None where nothing is reckoned, or the document does not say which inputs are prices.
+    """
+    shared = material.shared
+    if shared is None or not can_be_edited(shared):
+        return None
+    found = {record.option: record for record in shared.break_even}
+    ways = {}
+    for option in shared.options:
+        record = found.get(option.name)
+        ways[option.name] = {
+            "figures": [[figure.name, compiled(figure)] for figure in option.figures],
+            "gain": record.gain.model_dump() if record and record.gain else None,
+            "measured": len(record.measured) if record else 0,
+        }
+    return {
+        "prices": numbers(shared),
+        "bounds": {name: bounds(name) for name in sorted(editable(shared))},
+        "own": own_prices(shared),
+        "currency": str(shared.prices["currency"]),
+        "value": shared.arguments.get("value"),
+        "domains": len(shared.domains),
+        "ways": ways,
+    }
+
+
+def can_be_edited(shared: Shared) -> bool:
+    """Whether a document says which inputs of its figures are prices and other figures."""
+    return all(
+        figure.prices is not None and figure.figures is not None
+        for option in shared.options
+        for figure in option.figures
+    )
+
+
+def editable(shared: Shared) -> set[str]:
+    """Names of the prices that some figure depends on."""
+    used = {price for option in shared.options for figure in option.figures for price in (figure.prices or {}).values()}
+    return used | {"horizon_months", "requests_per_month"}
+
+
+def numbers(shared: Shared) -> dict[str, float]:
+    """The document's prices, its currency left out."""
+    return {name: float(value) for name, value in shared.prices.items() if not isinstance(value, str)}
+
+
+def defaults() -> dict[str, Any]:
+    """The package's own prices."""
+    return dict(yaml.safe_load(default_prices()))
+
+
+def own_prices(shared: Shared) -> dict[str, float | str]:
+    """The package's prices where a document's can differ from them: what a file of prices need not repeat.
+
+    The bytes of a parameter are left out where the model's files told them, since no price counts then.
+    """
+    kept = editable(shared)
+    return {name: value for name, value in defaults().items() if name != "bytes_per_parameter" or name in kept}
+
+
+def bounds(name: str) -> list[float | bool | None]:
+    """What a price may be: its least, whether it must be above that, and its most."""
+    least, above, most = 0.0, False, None
+    for rule in Prices.model_fields[name].metadata:
+        if (given := getattr(rule, "gt", None)) is not None:
+            least, above = float(given), True
+        if (given := getattr(rule, "ge", None)) is not None:
+            least = max(least, float(given))
+        if (given := getattr(rule, "le", None)) is not None:
+            most = float(given)
+    return [least, above, most]
+
+
+def compiled(figure: Figure) -> Tree:
+    """The formula of a figure, its constants put in.
+
+    Args:
+        figure: that says which inputs are prices and other figures.
+
+    Returns:
+        The formula.
+
+    Raises:
+        ValueError: it is no arithmetic, see ``actions.sharing.figures``.
+    """
+    return _tree(ast.parse(figure.formula, mode="eval").body, figure)
+
+
+def _tree(node: ast.expr, figure: Figure) -> Tree:
+    """A part of a formula.
+
+    Raises:
+        ValueError: it is no arithmetic.
+    """
+    match node:
+        case ast.Constant(value=int() | float() as number):
+            return number
+        case ast.Name(id=name):
+            if name in (figure.prices or {}):
+                return ["price", (figure.prices or {})[name]]
+            if name in (figure.figures or {}):
+                return ["figure", (figure.figures or {})[name]]
+            return figure.inputs[name]
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _SIGNS:
+            return [_SIGNS[type(op)], _tree(left, figure), _tree(right, figure)]
+        case ast.Call(func=ast.Name(id="ceil" | "max" as name), args=arguments, keywords=[]):
+            return [name, *(_tree(argument, figure) for argument in arguments)]
+    raise ValueError(f"{ast.unparse(node)!r} is no arithmetic of a figure")
