@@ -7,12 +7,13 @@ PEERS := $(VENV)/peers
 # What make installed last; newer project files make it install again, otherwise nothing is fetched.
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test bench example clean architectures
+.PHONY: demo test bench example catalogue clean architectures
 
 demo: $(STAMP)
 	$(BIN)/paramscope demo -o $(RUN) --resume
 
 test: $(STAMP)
+	sh tests/browser/install.sh
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -28,9 +29,15 @@ bench: $(STAMP)
 architectures: $(STAMP)
 	$(BIN)/python -m tests.engine.table > docs/architectures.md
 
-# The README's picture and numbers, from the run of `make demo`.
-example: demo
-	$(BIN)/python -m benchmarks.picture $(RUN) README.md docs/page.png
+# The page in docs/example, from a full study of the embedded model, with its pictures; and the README's numbers.
+example: $(STAMP)
+	$(BIN)/paramscope run docs/example/study.yaml
+	$(BIN)/paramscope report example-run --lang both -o docs/example/report.html
+	$(BIN)/python -m benchmarks.picture example-run docs/example/report.html README.md docs/example
+
+# The catalogues of the page's languages, from the messages in the sources.
+catalogue: $(STAMP)
+	$(BIN)/python -m tests.language.catalogue
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -39,4 +46,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) $(RUN) $(RUN).unfinished
+	rm -rf $(VENV) $(RUN) $(RUN).unfinished example-run example-run.unfinished
