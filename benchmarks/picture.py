@@ -1,21 +1,19 @@
-"""The README's picture and numbers, from one run.
+"""Pictures of a run's page, and the README's numbers.
 
-    python -m benchmarks.picture RUN README.md docs/page.png
+    python -m benchmarks.picture RUN PAGE README.md FOLDER
 
-Needs chromium on the path for the picture.
+Takes the top of the page in both languages, on a wide screen and on a phone. Needs chromium on the path.
 """
 
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from paramscope.result.profile import Profile
 
-BEGIN, END = "<!-- demo: made by `make example`, from the run of `make demo` -->", "<!-- /demo -->"
+BEGIN, END = "<!-- example: made by `make example` -->", "<!-- /example -->"
 
 
 def numbers(profile: Profile, picture: str) -> str:
@@ -23,7 +21,7 @@ def numbers(profile: Profile, picture: str) -> str:
     bands, density = profile.bands, profile.density()
     heads = " | ".join(f"{name} ({rows[0]}-{rows[-1]})" if len(rows) > 1 else name for name, rows in bands.items())
     lines = [
-        f"![The page of the demo's run: findings and density by layer]({picture})",
+        f"[![The example page: what was found in one minute]({picture})](docs/example/report.html)",
         "",
         f"{profile.manifest.model.name}, {profile.layers} layers, {int(profile.parameters.sum()):,} weights measured; "
         f"{len(profile.samples)} texts, {sum(d.tokens for d in profile.manifest.domains):,} tokens; "
@@ -45,27 +43,41 @@ def numbers(profile: Profile, picture: str) -> str:
     return "\n".join(lines)
 
 
-def photograph(page: Path, picture: Path) -> None:
-    """Take a picture of the top of a page."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
+PICTURES = {
+    "page-en": ("en", 1280, 1750),
+    "page-ja": ("ja", 1280, 1750),
+    "phone-en": ("en", 390, 1750),
+    "phone-ja": ("ja", 390, 1750),
+}
+"""By name: language, width and height in pixels."""
+
+
+def photograph(page: Path, folder: Path) -> None:
+    """Take the pictures of a page that has both languages."""
+    from playwright.sync_api import sync_playwright
+
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
         sys.exit("chromium is not installed; apt-get install chromium")
-    with tempfile.TemporaryDirectory() as data:
-        options = (
-            "--headless --no-sandbox --disable-gpu --hide-scrollbars --no-first-run --disable-background-networking"
-        )
-        command = [browser, *options.split(), f"--user-data-dir={data}", "--window-size=1200,1700"]
-        subprocess.run([*command, f"--screenshot={picture}", page.resolve().as_uri()], check=True, capture_output=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program)
+        for name, (language, width, height) in PICTURES.items():
+            context = browser.new_context(locale=language, viewport={"width": width, "height": height})
+            sheet = context.new_page()
+            sheet.goto(page.resolve().as_uri())
+            sheet.screenshot(path=folder / f"{name}.png")
+            context.close()
+        browser.close()
 
 
 def main() -> None:
-    """Make the picture and put the numbers into the README."""
-    run, readme, picture = (Path(argument) for argument in sys.argv[1:4])
-    photograph(run / "report.html", picture.resolve())
+    """Make the pictures and put the numbers into the README."""
+    run, page, readme, folder = (Path(argument) for argument in sys.argv[1:5])
+    photograph(page, folder)
     text = readme.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    block = numbers(Profile.load(run), str(picture))
+    block = numbers(Profile.load(run), str(folder / "page-en.png"))
     readme.write_text(f"{before}{BEGIN}\n\n{block}\n\n{END}{after}", encoding="utf-8")
 
 
