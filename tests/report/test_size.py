@@ -10,8 +10,8 @@ from tests.report.runs import made_up_run
 
 NAMES = [f"kind-of-work-{place}" for place in range(9)]
 MOST_BYTES = 1_000_000
-MOST_SECONDS = 6.0
-"""Twice what is promised of a machine that does nothing else: this one runs other tests meanwhile."""
+MOST_SECONDS = 12.0
+"""Of all cores together. Three seconds are promised of a machine that does nothing else; this one may be busy."""
 
 
 def test_a_large_page_is_small_and_made_quickly() -> None:
