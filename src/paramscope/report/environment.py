@@ -16,7 +16,7 @@ from paramscope.report.charts import heattable
 from paramscope.report.charts.colours import DARK, LIGHT, NIGHT, PAPER
 from paramscope.report.glossary import glossary_entry
 from paramscope.report.idents import ident
-from paramscope.report.words import band_name, chip_of, difference_word, word
+from paramscope.report.words import chip_of, difference_word, word
 
 _MONTHS = (
     mark("January"),
@@ -51,7 +51,6 @@ def environment() -> jinja2.Environment:
         "change": text.change,
         "cosine": text.cosine,
         "figure": text.figure,
-        "compact": text.compact,
         "count": lambda number: f"{number:,}",
         "scientific": text.scientific,
         "small_percent": text.small_percent,
@@ -71,7 +70,6 @@ def environment() -> jinja2.Environment:
         "difference_word": difference_word,
         "gap": _gap,
         "word": word,
-        "band_name": band_name,
         "heat": heattable.COLOURS,
         "colours": {"light": LIGHT, "dark": DARK, "paper": PAPER, "night": NIGHT},
         "interval": text.interval,

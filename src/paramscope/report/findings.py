@@ -94,11 +94,6 @@ class Findings:
     fewest: int
 
     @property
-    def of_the_paper(self) -> list[Claim]:
-        """The claims that the paper makes."""
-        return [self.claims[key] for key in ("density", "across", "within")]
-
-    @property
     def comparable(self) -> bool:
         """Whether there are two bands to compare."""
         return self.shallow[1] != self.deep[1]
