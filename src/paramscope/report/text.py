@@ -175,6 +175,11 @@ def compact(number: float) -> str:
     return f"{number:.0f}"
 
 
+def machine(number: float) -> str:
+    """A number for the page's scripts and for spreadsheets: the same in every language, empty where there is none."""
+    return f"{number:.6g}" if math.isfinite(number) else ""
+
+
 def scientific(number: float) -> str:
     """A threshold or an error: ``2.3e-4``."""
     if not math.isfinite(number):

@@ -14,7 +14,7 @@ from paramscope.report.comparison.differences import Differences, Measure, judge
 from paramscope.report.comparison.sampled import Estimates
 from paramscope.report.comparison.words import band_words, depth_words, difference_form, measure_name, value_form
 from paramscope.report.tables import Cell, Table
-from paramscope.report.text import figure, interval
+from paramscope.report.text import figure, interval, machine
 from paramscope.result.verification import VerdictRecord
 
 
@@ -70,9 +70,9 @@ def _rows(found: Differences, measure: Measure) -> Iterator[DifferenceRow]:
                     column == 0,
                     band_words(band),
                     run.letter,
-                    (value(here), _plain(here)),
-                    (value(there), _plain(there)),
-                    (form(moved.value), _plain(moved.value)),
+                    (value(here), machine(here)),
+                    (value(there), machine(there)),
+                    (form(moved.value), machine(moved.value)),
                     interval(moved.low, moved.high, form),
                     judge_difference(moved, measure.step),
                 )
@@ -106,7 +106,7 @@ def layer_table(found: Differences, moved: dict[str, Estimates]) -> Table:
     rows: list[tuple[str, list[Cell]]] = []
     for layer in range(layers):
         each = [(_cell(key, one.at(layer, 0)), one.value[layer, 0]) for key, one in moved.items()]
-        rows.append((str(layer), [LayerCell(cell.main, cell.below, _plain(value)) for cell, value in each]))
+        rows.append((str(layer), [LayerCell(cell.main, cell.below, machine(value)) for cell, value in each]))
     return Table([Cell(measure_name(key)) for key in moved], rows)
 
 
@@ -164,7 +164,3 @@ def _cell(key: str, moved: Interval) -> Cell:
 def _value_cell(key: str, of: Interval) -> Cell:
     form = value_form(key)
     return Cell(form(of.value), interval(of.low, of.high, form) if math.isfinite(of.low) else "")
-
-
-def _plain(value: float) -> str:
-    return f"{value:.6g}" if math.isfinite(value) else ""

@@ -14,7 +14,7 @@ from paramscope.language import _, plural
 from paramscope.measures.ranks import Interval
 from paramscope.report.charts.heattable import STEPS
 from paramscope.report.material import Material
-from paramscope.report.text import MISSING, cosine, figure, interval, percent, scientific
+from paramscope.report.text import MISSING, cosine, figure, interval, machine, percent, scientific
 from paramscope.report.words import band_name, word
 from paramscope.result.planned import LayerPlan
 from paramscope.result.profile import Estimate
@@ -146,7 +146,7 @@ def _table(material: Material, caption: str, groups: dict[str, list[int]], corne
 def _density(density: Estimate, layers: Sequence[int], place: int) -> DiagnosisCell:
     """The intervals stand in the table of all densities."""
     value = float(np.mean(density.value.iloc[list(layers), place]))
-    return DiagnosisCell(percent(value), _plain(value), css=f"h{round(STEPS * value)}")
+    return DiagnosisCell(percent(value), machine(value), css=f"h{round(STEPS * value)}")
 
 
 def _measured(found: Sequence[Interval], layers: Sequence[int], form: Callable[[float], str]) -> DiagnosisCell:
@@ -156,7 +156,7 @@ def _measured(found: Sequence[Interval], layers: Sequence[int], form: Callable[[
         return DiagnosisCell(MISSING, "")
     value = sum(values) / len(values)
     one = found[layers[0]]
-    return DiagnosisCell(form(value), _plain(value), interval(one.low, one.high, form) if len(layers) == 1 else "")
+    return DiagnosisCell(form(value), machine(value), interval(one.low, one.high, form) if len(layers) == 1 else "")
 
 
 def _damage(material: Material, layers: Sequence[int]) -> DiagnosisCell:
@@ -178,7 +178,7 @@ def _damage(material: Material, layers: Sequence[int]) -> DiagnosisCell:
         name=material.shown(domain),
         interval=interval(damage.low, damage.high, figure),
     )
-    return DiagnosisCell(figure(value), _plain(value), material.shown(domain), told)
+    return DiagnosisCell(figure(value), machine(value), material.shown(domain), told)
 
 
 def _risk(material: Material, layers: Sequence[int]) -> DiagnosisCell:
@@ -216,8 +216,3 @@ def _role(roles: Sequence[LayerPlan], material: Material) -> list[DiagnosisCell]
     for counts in (Counter(role.role for role in roles), Counter(role.confidence for role in roles)):
         told.append(_(", ").join(f"{word(name)} × {count}" for name, count in counts.most_common()))
     return [DiagnosisCell(words, words, css="words") for words in told]
-
-
-def _plain(value: float) -> str:
-    """A number for the script and for spreadsheets."""
-    return f"{value:.6g}" if math.isfinite(value) else ""
