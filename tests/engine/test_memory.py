@@ -30,6 +30,7 @@ def test_kept_graphs_change_no_bit(name: str) -> None:
     assert_same_tables(all_kept.tables, none.tables)
 
 
+@pytest.mark.usefixtures("steady_process")
 def test_a_limit_is_kept_to_by_smaller_pieces_and_gives_the_same_numbers() -> None:
     model = tiny_model("llama", dtype=torch.float32, hidden_size=64, intermediate_size=256)
     given = {"a": random_ids([60] * 40)}
@@ -41,6 +42,7 @@ def test_a_limit_is_kept_to_by_smaller_pieces_and_gives_the_same_numbers() -> No
     assert_close(run_plan(tight, check_plan(tight)), run_plan(free, check_plan(free)), 1e-4)
 
 
+@pytest.mark.usefixtures("steady_process")
 def test_room_under_the_limit_keeps_graphs() -> None:
     model = tiny_model("llama", dtype=torch.float32)
     given = {"a": random_ids([60] * 40)}

@@ -90,6 +90,7 @@ def test_a_dry_run_reads_no_weight_and_counts_them_all(tmp_path: Path, monkeypat
     assert [len(batch.readings) for batch in dry.batches] == [len(batch.readings) for batch in whole.batches]
 
 
+@pytest.mark.usefixtures("steady_process")
 def test_weights_stay_on_the_disk_where_a_limit_asks_for_it(tmp_path: Path) -> None:
     folder = saved(tmp_path / "model", "llama", num_hidden_layers=12, hidden_size=512, intermediate_size=2048)
     specs = [DomainSpec(name, ids) for name, ids in GIVEN.items()]
