@@ -12,8 +12,10 @@ from paramscope.cli.report import write_report
 from paramscope.report import Material, render_report
 from paramscope.report.sections.ways import answers, best_answer
 from paramscope.result.shared import Shared
+from tests.actions.test_proposals import tuning
 from tests.browser.conftest import Visit
 from tests.report.invest import EDITS, price_file, profile_of, reckoned
+from tests.report.test_invest import SHARED, TUNED
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,37 @@ def test_results_follow_as_share_gives_them(page: Page, run: Path, tmp_path: Pat
         check_shown(page, reckoned(run, price_file(tmp_path, edited), value))
 
 
+def recommended(page: Page) -> list[str]:
+    """What is seen of all that is recommended: the next step, the options in their order, the plan in stages."""
+    page.evaluate("document.querySelectorAll('.price-edited').forEach(note => note.remove())")
+    return [page.inner_text(part) for part in (".next", ".options", ".stages")]
+
+
+@pytest.mark.parametrize("piloted", [False, True])
+@pytest.mark.parametrize("tuned", [False, True])
+def test_the_recommendation_is_that_of_a_page_made_at_the_edited_prices(
+    visit: Visit, run: Path, tmp_path: Path, piloted: bool, tuned: bool
+) -> None:
+    def page_at(file: Path, prices: Path | None, value: float | None, **options: bool) -> Page:
+        shared = reckoned(run, prices, value)
+        shared = shared.model_copy(update={"pilot": SHARED.pilot if piloted else None})
+        trained = tuning(TUNED) if tuned else None
+        file.write_text(render_report(Material(profile_of(), tuning=trained, shared=shared, folder=run)), "utf-8")
+        return visit(file, **options)
+
+    page = page_at(tmp_path / "edited.html", None, None if tuned else 0.001)
+    seen = set()
+    for number, value in ((0, None), (0, 5.0), (1, 0.001), (3, 1e-6), (5, 0.001), (7, 0.001)):
+        page.click(".reset")
+        page.fill('[data-price="value"]', "" if value is None else repr(value))
+        put(page, EDITS[number])
+        prices = price_file(tmp_path, EDITS[number])
+        expected = page_at(tmp_path / "made.html", prices, value, java_script_enabled=False)
+        assert recommended(page) == recommended(expected), (number, value)
+        seen.add(tuple(recommended(page)))
+    assert len(seen) > 4
+
+
 def test_the_shown_file_takes_the_prices_to_the_command_line(page: Page, run: Path, tmp_path: Path) -> None:
     edited = {"gpu_hour": 9.75, "setup_days_copies": 1e-7, "requests_per_month": 5e8}
     put(page, edited)
@@ -114,5 +147,6 @@ def test_both_languages_follow_whichever_field_was_edited(visit: Visit, run: Pat
     told = answers(reckoned(run, price_file(tmp_path, {"gpu_hour": 9.75})))["copies"]["money per month"]
     cells = page.locator('[data-way="copies"][data-cell="money per month"]').all_text_contents()
     fields = [field.input_value() for field in page.locator('[data-price="gpu_hour"]').all()]
-    assert cells == [told, told]
+    assert cells
+    assert set(cells) == {told}
     assert fields == ["9.75", "9.75"]

@@ -18,6 +18,7 @@ from paramscope.report import render_report
 from paramscope.report.material import Material
 from paramscope.report.sections import invest
 from paramscope.report.sections.amounts import FORMS, fixed, significant
+from paramscope.report.sections.cases import stored_case
 from paramscope.report.sections.formulas import bounds, reckoning
 from paramscope.report.sections.options import option_rows
 from paramscope.report.sections.prices import as_typed, as_yaml
@@ -202,7 +203,7 @@ def test_halves_are_rounded_as_the_script_rounds_them() -> None:
 
 def test_options_have_one_row_each_and_leaving_is_the_last() -> None:
     material, page = ordinary()
-    rows = option_rows(material)
+    rows = option_rows(material, stored_case(material))
     assert [row.priority for row in rows] == [str(p.priority) for p in material.planned().proposals] + [""]
     assert rows[-1].heading == "Leave as it is"
     assert {row.heading.split(":")[0] for row in rows} == {
@@ -217,7 +218,7 @@ def test_options_have_one_row_each_and_leaving_is_the_last() -> None:
 
 def test_nothing_unmeasured_has_a_benefit() -> None:
     for material in (Material(profile_of()), ordinary()[0]):
-        for row in option_rows(material):
+        for row in option_rows(material, stored_case(material)):
             if row.status == "not measured":
                 assert row.benefit.main == "not measured"
                 assert row.command

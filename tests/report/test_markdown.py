@@ -40,7 +40,7 @@ def test_findings_are_those_of_the_page(code: str) -> None:
         assert finding.sentence in plain
         assert finding.number in plain
         assert finding.interval in plain
-    assert shown.next.headline in plain
+    assert shown.next[0][0].headline in plain
 
 
 def test_two_languages_follow_one_another() -> None:

@@ -91,14 +91,16 @@ def test_three_to_five_findings_and_a_next_step_from_the_pilots(tmp_path: Path) 
     assert pilot.number == change(-0.4, 3)
     first = next(proposal for proposal in material.planned().proposals if proposal.status == "measured")
     assert first.benefit
-    assert shown.next.headline == first.headline
-    assert figure(first.benefit.value) in shown.next.benefit
+    step = shown.next[0][0]
+    assert step.headline == first.headline
+    assert figure(first.benefit.value) in step.benefit
 
 
 def test_without_a_pilot_the_next_step_is_one_and_promises_nothing() -> None:
     shown = summary.section(Material(made_up_run(NAMES, LAYERS, 4)))
-    assert shown.next.headline.startswith("Tune for ")
-    assert shown.next.benefit == "not known yet: that is what the pilot measures"
+    ((step, _),) = shown.next
+    assert step.headline.startswith("Tune for ")
+    assert step.benefit == "not known yet: that is what the pilot measures"
 
 
 @pytest.mark.parametrize(("layers", "names"), [(1, ["a"]), (1, ["a", "b"]), (6, ["a"])])

@@ -67,8 +67,18 @@ def make_proposals(
     if len(profile.domains) > 1:
         found.append(share_proposal(words, shared))
     found.append(_prune(words, profile, roles))
-    ranked = sorted(found, key=_rank)
-    return [proposal.model_copy(update={"priority": place + 1}) for place, proposal in enumerate(ranked)]
+    return by_priority(found)
+
+
+def by_priority(proposals: Sequence[ProposalRecord]) -> list[ProposalRecord]:
+    """Proposals in the order in which to carry them out, numbered from 1.
+
+    Measured benefit per cost first, then what is still to be measured, then what did not hold.
+    """
+    return [
+        proposal.model_copy(update={"priority": place + 1})
+        for place, proposal in enumerate(sorted(proposals, key=_rank))
+    ]
 
 
 def first_pilot(
@@ -263,10 +273,7 @@ def _prune(words: Words, profile: Profile, roles: Sequence[LayerRole]) -> Propos
 
 
 def _rank(proposal: ProposalRecord) -> tuple[int, bool, float]:
-    """Measured benefit per cost first, then what is still to be measured, then what did not hold.
-
-    Money and losses are no one scale: what pays in money by the reader's own value comes before what lowers a loss.
-    """
+    """Money and losses are no one scale: what pays in money, by the reader's own value, comes before a lower loss."""
     order = {MEASURED: 0, UNMEASURED: 1, UNSUPPORTED: 2}[proposal.status]
     benefit = proposal.benefit.value if proposal.benefit else None
     return order, proposal.cost_unit != MONEY, -(benefit or 0.0) / proposal.cost if proposal.cost else 0.0

@@ -53,38 +53,81 @@ def share_proposal(words: Words, shared: Shared | None) -> ProposalRecord:
     if shared is None:
         return blank
     blank = blank.model_copy(update={"command": f"{blank.command} --pilot{_as_reckoned(shared)}"})
-    paying = [each for each in shared.break_even if each.benefit is not None and each.benefit.value is not None]
-    if not paying and shared.pilot:
+    paying = _paying(shared)
+    best = best_way(shared)
+    if best is None and shared.pilot:
         return _tried_sharing(blank, shared, shared.pilot)
-    if not paying:
-        until = _(
-            "Serve the domains from one model until a pilot shows a gain of parts of their own: without a measured "
-            "gain, only costs are known."
-        )
+    if best is None:
         groups = listed("+".join(group) for group in shared.groups)
         grouped = _("%(groups)s can share more.", groups=groups) if groups else ""
-        return blank.model_copy(update={"text": sentences(until, grouped)})
+        return blank.model_copy(update={"text": sentences(_until(shared), grouped)})
     horizon = float(shared.prices["horizon_months"])
-    best = max(paying, key=lambda each: _surely_left(each, horizon))
     most = _(
         "Of the ways whose gain was measured, it leaves the most money within %(horizon)s months.",
         horizon=f"{horizon:g}",
     )
-    option = next(each for each in shared.options if each.name == best.option)
+    told, paid = way_sentence(shared, best.option), _sentence(told_break_even(best, horizon))
     return blank.model_copy(
         update={
-            "headline": sentences(_sentence(told_option(option, shared)), _sentence(told_break_even(best, horizon))),
+            "headline": sentences(told, paid),
             "text": sentences(
-                _sentence(told_option(option, shared)),
-                _sentence(told_break_even(best, horizon)),
+                told,
+                paid,
                 most if len(paying) > 1 else "",
                 _beside(shared, best, horizon),
             ),
-            "layers": option.layers,
-            "status": MEASURED if _surely_pays(best) else UNSUPPORTED,
+            "layers": next(each.layers for each in shared.options if each.name == best.option),
+            "status": MEASURED if surely_pays(best) else UNSUPPORTED,
             "benefit": best.benefit,
             "cost": best.month.value,
         }
+    )
+
+
+def best_way(shared: Shared) -> BreakEvenRecord | None:
+    """The way to share that leaves the most money within the time to pay back, see ``surely_left``.
+
+    Args:
+        shared: what the domains can share.
+
+    Returns:
+        Its record; None where no gain was measured, or a request was given no value.
+    """
+    horizon = float(shared.prices["horizon_months"])
+    return max(_paying(shared), key=lambda each: surely_left(each, horizon), default=None)
+
+
+def way_sentence(shared: Shared, way: str) -> str:
+    """What a way to share is, as a sentence; its name alone where it is none of the options that were reckoned."""
+    told = next((told_option(option, shared) for option in shared.options if option.name == way), term(way))
+    return _sentence(told)
+
+
+def surely_left(record: BreakEvenRecord, horizon: float) -> float:
+    """Money that a way leaves within some months, at the lower end of its benefit."""
+    low = record.benefit.low if record.benefit else None
+    return -math.inf if low is None else horizon * (low - record.month.value) - record.once.value
+
+
+def surely_pays(record: BreakEvenRecord) -> bool:
+    """Whether a way pays back some day, over the whole interval of its benefit."""
+    return record.months is not None and record.months.high is not None
+
+
+def _paying(shared: Shared) -> list[BreakEvenRecord]:
+    return [each for each in shared.break_even if each.benefit is not None and each.benefit.value is not None]
+
+
+def _until(shared: Shared) -> str:
+    """What has to be known before a way can be proposed."""
+    if any(each.gain for each in shared.break_even):
+        return _(
+            "Serve the domains from one model until it is said what a request is worth more for each percent of errors "
+            "fewer (--value): gains were measured, and only then can they be held against their costs."
+        )
+    return _(
+        "Serve the domains from one model until a pilot shows a gain of parts of their own: without a measured gain, "
+        "only costs are known."
     )
 
 
@@ -106,17 +149,6 @@ def _beside(shared: Shared, best: BreakEvenRecord, horizon: float) -> str:
     return _("Own adapters on some layers were not shown to do better.")
 
 
-def _surely_pays(record: BreakEvenRecord) -> bool:
-    """Whether an option pays back some day, over the whole interval of its benefit."""
-    return record.months is not None and record.months.high is not None
-
-
-def _surely_left(record: BreakEvenRecord, horizon: float) -> float:
-    """Money that an option leaves within some months, at the lower end of its benefit."""
-    low = record.benefit.low if record.benefit else None
-    return -math.inf if low is None else horizon * (low - record.month.value) - record.once.value
-
-
 def _as_reckoned(shared: Shared) -> str:
     """Options that make the pilot one of what was reckoned with."""
     own = shared.arguments.get("own_layers")
@@ -134,12 +166,12 @@ def _tried_sharing(blank: ProposalRecord, shared: Shared, pilot: Outcome) -> Pro
     benefit = less(way.change)
     helps = benefit.low is not None and benefit.low > 0
     trained = sum(record.parameters for record in shared.layers)
-    told = next((told_option(option, shared) for option in shared.options if option.name == name), term(name))
+    told = way_sentence(shared, name)
     leave = _("Leave the model as it is for all: what was tried did not surely lower the loss.")
     return blank.model_copy(
         update={
-            "headline": _sentence(told) if helps else leave,
-            "text": sentences(_sentence(told) if helps else leave, retold_outcome(pilot)),
+            "headline": told if helps else leave,
+            "text": sentences(told if helps else leave, retold_outcome(pilot)),
             "layers": way.layers[0] if len(way.layers) == 1 else [],
             "status": MEASURED if helps else UNSUPPORTED,
             "benefit": benefit,

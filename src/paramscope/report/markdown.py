@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from markupsafe import Markup
+
 from paramscope.language import _, speaking
 from paramscope.report import text
 from paramscope.report.environment import told_date
@@ -62,9 +64,11 @@ def _lines(material: Material) -> Iterator[str]:
             within = _("95%% interval %(interval)s", interval=finding.interval) if finding.interval else ""
             yield f"  {inert(finding.number)} {inert(finding.what)}{f' · {inert(within)}' if within else ''}"
     yield from _heading(_("Recommended next step"))
-    yield inert(shown.next.headline)
+    step = shown.next[0][0]
+    yield inert(step.headline)
     yield ""
-    yield from _facts({_("Expected benefit"): shown.next.benefit, _("Expected cost"): shown.next.cost})
+    paid = {_("Break-even"): step.payback} if step.payback else {}
+    yield from _facts({_("Expected benefit"): step.benefit, _("Expected cost"): step.cost} | paid)
     yield ""
     yield _("Estimates of first order, from the texts that were given; they hold for texts like them.")
     yield from _heading(_("Command to replay"))
@@ -80,4 +84,9 @@ def _heading(words: str) -> list[str]:
 
 
 def _facts(facts: dict[str, str]) -> list[str]:
-    return [f"- {head}: {inert(told)}" for head, told in facts.items()]
+    return [f"- {head}: {inert(_plain(told))}" for head, told in facts.items()]
+
+
+def _plain(told: str) -> str:
+    """Words without the marks by which the page's script finds numbers."""
+    return told.striptags() if isinstance(told, Markup) else told

@@ -18,7 +18,7 @@ from paramscope.report.charts.colours import GREY, Style, series_style
 from paramscope.report.charts.lines import Across, Axis, Frame, Mark, Series, line_chart
 from paramscope.report.charts.svg import nice_range
 from paramscope.report.material import Material
-from paramscope.report.sections.ways import way_heading
+from paramscope.report.sections.ways import live, told_live, way_heading
 from paramscope.report.text import percent
 from paramscope.result.shared import PointRecord, Shared
 from paramscope.wording import told_bytes
@@ -40,7 +40,7 @@ class CurveFigures:
     message: str
     chart: Markup
     own: str
-    costs: str
+    costs: Markup
 
 
 def curve_figures(material: Material) -> CurveFigures | None:
@@ -142,10 +142,15 @@ def _message(shared: Shared, chosen: PointRecord, base: PointRecord, whole: Poin
     )
 
 
-def _costs(material: Material, shared: Shared) -> str:
-    each = [
-        _("%(way)s %(value)s", way=way_heading(option.name), value=f"{option.figure('money per month').value:,.0f}")
-        for option in shared.options
-    ]
+def _costs(material: Material, shared: Shared) -> Markup:
+    names = [option.name for option in shared.options]
     currency = material.shown(str(shared.prices["currency"]))
-    return _("In %(currency)s a month, at the stored prices: %(ways)s.", currency=currency, ways=_("; ").join(each))
+
+    def say(*numbers: str) -> str:
+        each = [
+            _("%(way)s %(value)s", way=way_heading(name), value=value)
+            for name, value in zip(names, numbers, strict=True)
+        ]
+        return _("In %(currency)s a month: %(ways)s.", currency=currency, ways=_("; ").join(each))
+
+    return told_live(say, *(live(shared, name, "money per month") for name in names))

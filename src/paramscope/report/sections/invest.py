@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from paramscope.language import _
 from paramscope.report.material import Material
-from paramscope.report.sections.options import OptionRow, option_rows
+from paramscope.report.sections.options import PlacedRow, placed_rows
 from paramscope.report.sections.pilots import PilotTable, pilot_tables
 from paramscope.report.sections.prices import PriceForm, price_form
 from paramscope.report.sections.stages import Step, steps
@@ -46,7 +46,7 @@ class InvestSection:
         limits: what plan and costs cannot show.
     """
 
-    options: list[OptionRow]
+    options: list[PlacedRow]
     ways: Ways | None
     share: str
     pilots: list[PilotTable]
@@ -63,7 +63,7 @@ def section(material: Material) -> InvestSection:
         ways = Ways(way_rows(shared), way_words(shared), best_answer(shared), price_form(material, shared))
     share = next((record.command for record in material.planned().proposals if record.name == "share"), "")
     return InvestSection(
-        options=option_rows(material),
+        options=placed_rows(material),
         ways=ways,
         share=share,
         pilots=pilot_tables(material),

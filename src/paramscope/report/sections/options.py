@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from paramscope.actions.sharing.costs import told_option
+from markupsafe import Markup
+
+from paramscope.actions.share_proposal import way_sentence
 from paramscope.actions.sharing.outcome import chosen_way
 from paramscope.language import _
 from paramscope.report.material import Material
-from paramscope.report.sections.amounts import fixed, money, significant
+from paramscope.report.sections.amounts import fixed, significant
+from paramscope.report.sections.cases import Case, cases
 from paramscope.report.sections.pilots import MOST_LOST, control_heading
-from paramscope.report.sections.ways import live, payback, told_live, way_heading, way_words
+from paramscope.report.sections.ways import live, told_live, way_heading
 from paramscope.report.tables import Cell, interval_of
 from paramscope.report.text import clean
 from paramscope.result.planned import ProposalRecord
 from paramscope.result.share_pilot import Outcome
-from paramscope.result.shared import BreakEvenRecord, Shared
+from paramscope.result.shared import Shared
 from paramscope.result.tuned import PilotRecord
 
 _TUNE_FOR = "tune for "
@@ -56,20 +61,60 @@ class OptionRow:
     command: str
 
 
-def option_rows(material: Material) -> list[OptionRow]:
-    """All options by priority; the model as it is last, since all others are held against it."""
-    proposals = material.planned().proposals
-    return [*(_row(material, record) for record in proposals), _leave(proposals)]
+@dataclass(frozen=True)
+class PlacedRow:
+    """A row of the table, which may stand elsewhere in another case, or not at all.
+
+    Attributes:
+        row: an option; its priority is left empty.
+        numbered: whether it shows its place as its priority.
+        place: at the stored prices; None where it is not shown then.
+        attributes: of the element, for the script.
+    """
+
+    row: OptionRow
+    numbered: bool
+    place: int | None
+    attributes: Markup
 
 
-def _row(material: Material, record: ProposalRecord) -> OptionRow:
+def placed_rows(material: Material) -> list[PlacedRow]:
+    """The rows of all cases, each once; those of the stored prices first, in their order."""
+    stored, *others = cases(material)
+    found: list[tuple[OptionRow, dict[str, int]]] = []
+    numbered = []
+    for case in [stored, *others]:
+        for place, row in enumerate(option_rows(material, case), 1):
+            blank = dataclasses.replace(row, priority="")
+            places = next((places for other, places in found if other == blank), None)
+            if places is None:
+                found.append((blank, places := {}))
+                numbered.append(bool(row.priority))
+            places[case.name] = place
+    return [
+        PlacedRow(
+            row,
+            shows,
+            places.get(stored.name),
+            Markup(' data-places="{}"').format(json.dumps(places)) if others else Markup(""),
+        )
+        for (row, places), shows in zip(found, numbered, strict=True)
+    ]
+
+
+def option_rows(material: Material, case: Case) -> list[OptionRow]:
+    """All options of a case by priority; the model as it is last, since all others are held against it."""
+    return [*(_row(material, case, record) for record in case.proposals), _leave(case.proposals)]
+
+
+def _row(material: Material, case: Case, record: ProposalRecord) -> OptionRow:
     shared, text = material.shared, record.text
     if record.name == "share" and shared:
-        heading, untested, way = _("Share"), _("no pilot"), _way(shared, record)
+        heading, untested, way = _("Share"), _("no pilot"), case.way or _tried(shared, record)
         cost, paid, evidence = _sharing(shared, way)
-        if way and record.status == "measured":  # the other columns have the rest of the proposal's sentences
-            text = told_option(next(option for option in shared.options if option.name == way.option), shared)
-            heading = _("Share: %(way)s", way=way_heading(way.option))
+        if case.way or (way and record.status == "measured"):  # the other columns have the rest of the sentences
+            text = way_sentence(shared, way)
+            heading = _("Share: %(way)s", way=way_heading(way))
     elif record.name == "share":
         heading, untested, evidence = _("Share"), _("no pilot"), []
         cost, paid = Cell(_("not reckoned")), _("not reckoned")
@@ -94,7 +139,7 @@ def _row(material: Material, record: ProposalRecord) -> OptionRow:
         heading=heading,
         text=text,
         status=record.status,
-        benefit=_benefit(material, record),
+        benefit=_benefit(material, case, record),
         cost=cost,
         payback=paid,
         evidence=evidence,
@@ -108,72 +153,59 @@ def pilot_command(share: ProposalRecord) -> str:
     return share.command if "--pilot" in share.command else f"{share.command} --pilot"
 
 
-def _benefit(material: Material, record: ProposalRecord) -> Cell:
+def _benefit(material: Material, case: Case, record: ProposalRecord) -> Cell:
+    if material.shared and record.name == "share" and case.way:
+        currency = clean(str(material.shared.prices["currency"]))
+        return Cell(
+            told_live(
+                lambda number: _("%(money)s %(currency)s a month", money=number, currency=currency),
+                live(material.shared, case.way, "benefit"),
+            ),
+            live(material.shared, case.way, "benefit interval"),
+        )
     found = record.benefit
     if found is None or found.value is None:
         told = _("zeros save nothing by themselves") if record.name == "prune" else _("the command of this row would")
         return Cell(_("not measured"), told)
-    paying = _paying(material.shared, record) if material.shared else None
-    if material.shared and paying:
-        currency = clean(str(material.shared.prices["currency"]))
-        way = paying.option
-        return Cell(
-            told_live(
-                lambda number: _("%(money)s %(currency)s a month", money=number, currency=currency),
-                live(way, "benefit", money(found.value)),
-            ),
-            live(way, "benefit interval", interval_of(found.low, found.high, money)),
-        )
     return Cell(
         _("%(loss)s nats per token less", loss=fixed(found.value, 3)),
         interval_of(found.low, found.high, lambda value: fixed(value, 3)),
     )
 
 
-def _paying(shared: Shared, record: ProposalRecord) -> BreakEvenRecord | None:
-    """The way whose money a proposal is about; None where it is about losses, or not about sharing."""
-    if record.name != "share" or record.benefit is None:
-        return None
-    return next(
-        (each for each in shared.break_even if each.benefit == record.benefit and each.month.value == record.cost), None
-    )
+def _tried(shared: Shared, record: ProposalRecord) -> str:
+    """The way that a proposal about losses is about; empty where nothing was measured."""
+    if record.benefit is None or shared.pilot is None:
+        return ""
+    chosen = chosen_way(shared.pilot.comparisons)
+    return chosen if any(each.option == chosen for each in shared.break_even) else ""
 
 
-def _way(shared: Shared, record: ProposalRecord) -> BreakEvenRecord | None:
-    """The way to share that a proposal is about; None where nothing was measured."""
-    found = _paying(shared, record)
-    if found is None and record.benefit is not None and shared.pilot:
-        chosen = chosen_way(shared.pilot.comparisons)
-        return next((each for each in shared.break_even if each.option == chosen), None)
-    return found
-
-
-def _sharing(shared: Shared, way: BreakEvenRecord | None) -> tuple[Cell, str, list[Verdict]]:
+def _sharing(shared: Shared, way: str) -> tuple[Cell, str, list[Verdict]]:
     """Cost, break-even and evidence of sharing."""
     pilot = shared.pilot
-    evidence = [*_changed(pilot, way.option if way else None)] if pilot else []
+    evidence = [*_changed(pilot, way)] if pilot else []
     evidence += [
         (_("Own adapters on some layers, against: %(control)s", control=way_heading(each.control)), each.status)
         for each in (pilot.comparisons if pilot else [])
     ]
-    if way is None:
+    if not way:
         return Cell(_("depends on the way"), _("see the ways to share")), _("unknown without a measured gain"), evidence
     currency = clean(str(shared.prices["currency"]))
     cost = Cell(
         told_live(
             lambda number: _("%(money)s %(currency)s once", money=number, currency=currency),
-            live(way.option, "extra once", money(way.once.value)),
+            live(shared, way, "extra once"),
         ),
         told_live(
             lambda number: _("and %(money)s %(currency)s more each month", money=number, currency=currency),
-            live(way.option, "extra month", money(way.month.value)),
+            live(shared, way, "extra month"),
         ),
     )
-    paid = live(way.option, "pays back", payback(way_words(shared), way, float(shared.prices["horizon_months"])))
-    return cost, paid, evidence
+    return cost, live(shared, way, "pays back"), evidence
 
 
-def _changed(pilot: Outcome, option: str | None) -> Iterator[Verdict]:
+def _changed(pilot: Outcome, option: str) -> Iterator[Verdict]:
     """What the way that is proposed changed by itself, against no training."""
     for way in pilot.ways:
         change = way.change

@@ -9,7 +9,6 @@ from paramscope.actions.sharing.outcome import retold_outcome
 from paramscope.actions.tuning.layers import told_layers
 from paramscope.language import _, plural
 from paramscope.report.material import Material
-from paramscope.report.sections.amounts import size
 from paramscope.report.sections.ways import way_heading
 from paramscope.report.tables import Cell, interval_of
 from paramscope.report.text import MISSING, change
@@ -157,7 +156,6 @@ def _mean(effect: EffectRecord) -> list[tuple[str, str]]:
 
 def _sharing(shared: Shared, pilot: Outcome) -> PilotTable:
     against = {each.control: each for each in pilot.comparisons}
-    stored = float(shared.prices["adapter_bytes_per_parameter"])
     rows = []
     for way in pilot.ways:
         comparison = against.get(way.name)
@@ -171,7 +169,7 @@ def _sharing(shared: Shared, pilot: Outcome) -> PilotTable:
             TrialRow(
                 name=way_heading(way.name),
                 what=_rated(own, way),
-                kept=size(stored * way.parameters),
+                kept=f"{way.parameters:,}",
                 change=changed(way.change),
                 others=[(name, changed(found).main) for name, found in way.domains.items()],
                 against=changed(comparison) if comparison else Cell(MISSING),
@@ -185,7 +183,7 @@ def _sharing(shared: Shared, pilot: Outcome) -> PilotTable:
             "Adapters trained on the texts of all domains, the same texts and steps for every way; the loss is that on "
             "held-out texts of all domains."
         ),
-        kept=_("Kept adapters"),
+        kept=_("Trained parameters"),
         others=_("By domain"),
         rows=rows,
     )

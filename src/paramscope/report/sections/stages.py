@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
 
 from paramscope.language import _
 from paramscope.report.material import Material
 from paramscope.report.sections.amounts import fixed
+from paramscope.report.sections.cases import by_case
 from paramscope.report.sections.options import pilot_command
 from paramscope.report.sections.pilots import MOST_LOST, changed
 from paramscope.report.sections.ways import way_heading
@@ -22,11 +26,12 @@ from paramscope.wording import sentences
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence of a step, with a status or a command where it has one."""
+    """A sentence of a step, with a status or a command where it has one, and where it stands for some cases only."""
 
     text: str
     status: str = ""
     command: str = ""
+    attributes: Markup = field(default_factory=Markup)
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ def steps(material: Material) -> list[Step]:
     return [
         Step(_("Pilot"), _pilots(material, planned)),
         Step(_("Decide: go on or stop"), decide),
-        Step(_("Roll out in stages"), _roll_out(material, planned.proposals)),
+        Step(_("Roll out in stages"), _all_roll_outs(material)),
         Step(_("Monitor"), _monitor(material)),
     ]
 
@@ -125,6 +130,14 @@ def _fell_for_every_seed(domain: str, pilot: PilotRecord) -> bool:
 
 def _mean(losses: Sequence[float | None]) -> float:
     return sum(math.inf if loss is None else loss for loss in losses) / len(losses) if losses else math.nan
+
+
+def _all_roll_outs(material: Material) -> list[Note]:
+    return [
+        dataclasses.replace(note, attributes=attributes)
+        for notes, attributes in by_case(material, lambda case: _roll_out(material, case.proposals))
+        for note in notes
+    ]
 
 
 def _roll_out(material: Material, proposals: list[ProposalRecord]) -> list[Note]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from paramscope.language import _, plural
 from paramscope.report.findings import COSINE_STEP, DENSITY_STEP
 from paramscope.report.material import Material
+from paramscope.report.sections.cases import by_case
 from paramscope.report.sections.headlines import Finding, headlines
 from paramscope.report.sections.next_step import Next, next_step
 from paramscope.report.text import compact, cosine
@@ -15,7 +18,7 @@ from paramscope.report.words import objective_words
 
 @dataclass(frozen=True)
 class SummarySection:
-    """All that the section shows."""
+    """All that the section shows; of the next steps, which depend on the prices, the stored one first."""
 
     model: str
     domains: str
@@ -24,7 +27,7 @@ class SummarySection:
     made_from: str
     objective: str
     findings: list[Finding]
-    next: Next
+    next: list[tuple[Next, Markup]]
     density_step: str
     cosine_step: str
 
@@ -47,7 +50,7 @@ def section(material: Material) -> SummarySection:
         made_from=_made_from(material),
         objective=objective_words(manifest.objective),
         findings=headlines(material),
-        next=next_step(material),
+        next=by_case(material, lambda case: next_step(material, case)),
         density_step=f"{100 * DENSITY_STEP:g}",
         cosine_step=cosine(COSINE_STEP),
     )

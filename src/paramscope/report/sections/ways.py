@@ -5,11 +5,13 @@ The words are made once for both: the script fills the same sentences when a pri
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from paramscope.actions.share_proposal import best_way, surely_left
 from paramscope.actions.sharing.costs import told_option
 from paramscope.language import _
 from paramscope.report.sections.amounts import FORMS, fewer, filled, money, months, significant
@@ -96,26 +98,23 @@ def way_words(shared: Shared) -> dict[str, str]:
     } | {f"way {option.name}": way_heading(option.name) for option in shared.options}
 
 
-_HOLE = "\0"
+def live(shared: Shared, way: str, cell: str) -> Markup:
+    """What stands in a cell of ``answers``, and follows the prices wherever it stands on the page."""
+    return Markup('<span data-way="{}" data-cell="{}">{}</span>').format(way, cell, answers(shared)[way][cell])
 
 
-def live(way: str, cell: str, shown: str) -> Markup:
-    """A number that follows the prices wherever it stands on the page."""
-    return Markup('<span data-way="{}" data-cell="{}">{}</span>').format(way, cell, shown)
-
-
-def told_live(say: Callable[[str], str], number: Markup) -> Markup:
-    """A sentence around such a number.
+def told_live(say: Callable[..., str], *numbers: Markup) -> Markup:
+    """A sentence around such numbers.
 
     Args:
-        say: makes the sentence, given what stands for the number.
-        number: from ``live``.
+        say: makes the sentence, given what stands for each number.
+        numbers: from ``live``.
 
     Returns:
         The sentence, its words escaped.
     """
-    before, after = say(_HOLE).split(_HOLE)
-    return escape(before) + number + escape(after)
+    words = re.split(r"\0(\d+)\0", say(*(f"\0{place}\0" for place in range(len(numbers)))))
+    return Markup("").join(numbers[int(part)] if place % 2 else escape(part) for place, part in enumerate(words))
 
 
 def answers(shared: Shared) -> dict[str, dict[str, str]]:
@@ -173,19 +172,15 @@ def best_answer(shared: Shared) -> str:
     if all(record.gain is None for record in shared.break_even):
         return words["best-unmeasured"]
     horizon = float(shared.prices["horizon_months"])
-    left = {
-        record.option: horizon * (record.benefit.low - record.month.value) - record.once.value
-        for record in shared.break_even
-        if record.benefit and record.benefit.low is not None
-    }
-    if not left:
+    best = best_way(shared)
+    if best is None:
         return words["best-valueless"]
-    best = max(left, key=lambda name: left[name])
+    left = surely_left(best, horizon)
     return filled(
-        words["best-pays" if left[best] > 0 else "best-short"],
-        way=way_heading(best),
+        words["best-pays" if left > 0 else "best-short"],
+        way=way_heading(best.option),
         horizon=significant(horizon),
-        left=money(abs(left[best])),
+        left=money(abs(left)),
         currency=clean(str(shared.prices["currency"])),
     )
 

@@ -113,20 +113,43 @@ if (numbers.invest) {
     };
   };
 
-  const bestOf = (words, results) => {
-    const measured = Object.values(invest.ways).some((way) => way.gain !== null);
-    if (!measured) return words["best-unmeasured"];
+  // The way that leaves most money, as actions/share_proposal.py has it; null where no gain has a value in money.
+  const bestWay = (results) => {
     const left = Object.entries(results)
-      .filter(([, result]) => result.found?.benefit && result.found.benefit.low !== null)
-      .map(([name, { found }]) => [name, prices.horizon_months * (found.benefit.low - found.month) - found.once]);
-    if (!left.length) return words["best-valueless"];
-    const [name, most] = left.reduce((best, other) => (other[1] > best[1] ? other : best));
-    return fill(words[most > 0 ? "best-pays" : "best-short"], {
-      way: words[`way ${name}`],
+      .filter(([, { found }]) => found?.benefit)
+      .map(([name, { found }]) => ({
+        name,
+        left: prices.horizon_months * (found.benefit.low - found.month) - found.once,
+        pays: found.months.high !== null,
+      }));
+    return left.length ? left.reduce((best, other) => (other.left > best.left ? other : best)) : null;
+  };
+
+  const bestTold = (words, best) => {
+    const measured = Object.values(invest.ways).some((way) => way.gain !== null);
+    if (!best) return words[measured ? "best-valueless" : "best-unmeasured"];
+    return fill(words[best.left > 0 ? "best-pays" : "best-short"], {
+      way: words[`way ${best.name}`],
       horizon: significant(prices.horizon_months),
-      left: money(Math.abs(most)),
+      left: money(Math.abs(best.left)),
       currency: invest.currency,
     });
+  };
+
+  // What is recommended, and in which order: written by sections/cases.py for every case that prices can lead to.
+  const recommend = (best) => {
+    const now = best ? `${best.pays ? "pays" : "short"}:${best.name}` : "untold";
+    for (const part of all("[data-when]")) part.hidden = !part.dataset.when.split(" ").includes(now);
+    for (const body of all(".options")) {
+      const placed = all("[data-places]", body).map((row) => [JSON.parse(row.dataset.places)[now], row]);
+      for (const [place, row] of placed) {
+        row.hidden = place === undefined;
+        const number = row.querySelector(".place");
+        if (number && !row.hidden) number.textContent = place;
+      }
+      const shown = placed.filter(([, row]) => !row.hidden).sort(([one], [other]) => one - other);
+      body.prepend(...shown.map(([, row]) => row));
+    }
   };
 
   // YAML takes 1e-7 for a word and 1.0e-7 for a number.
@@ -167,6 +190,8 @@ if (numbers.invest) {
       results[name] = { figures: figures[name], found: null };
       if (name !== untuned) results[name].found = breakEven(way, figures[name], figures[untuned]);
     }
+    const best = bestWay(results);
+    recommend(best);
     for (const place of all(".ways")) {
       const words = JSON.parse(place.dataset.words);
       const cells = {};
@@ -176,7 +201,7 @@ if (numbers.invest) {
       for (const cell of all("[data-cell]", place.closest(".page"))) {
         cell.textContent = cells[cell.dataset.way][cell.dataset.cell] ?? "–";
       }
-      place.querySelector(".best").textContent = bestOf(words, results);
+      place.querySelector(".best").textContent = bestTold(words, best);
       const inputs = all("[data-price]", place);
       const refused = inputs.filter((input) => input.getAttribute("aria-invalid") === "true");
       const changed = inputs.filter((input) => current(input.dataset.price) !== stored(input.dataset.price));
