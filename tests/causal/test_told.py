@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paramscope.actions.sharing.curve import bearing_findings, told_finding
+from paramscope.actions.sharing.curve import bearing_findings
 from paramscope.causal import verdicts
 from paramscope.causal.verdicts import SetDamages, Told, told_breaking, told_part, told_verdict
 from paramscope.language import speaking
@@ -91,13 +91,12 @@ def test_a_claim_of_another_version_keeps_its_english_words() -> None:
         assert told_verdict(RESULT.verdicts[2], without).text == RESULT.verdicts[2].text
 
 
-def test_findings_about_sharing_are_told_again_by_the_checks() -> None:
-    findings = bearing_findings(CHECKS)
-    assert len(findings) == 4
-    assert [told_finding(each, RESULT) for each in findings] == [each.text for each in findings]
-    with speaking(CODE):
-        assert not any(letters(told_finding(each, RESULT)) for each in findings)
-        assert [told_finding(each, None) for each in findings] == [each.text for each in findings]
+def test_findings_about_sharing_are_the_verdicts_about_what_is_a_domains_own() -> None:
+    found = bearing_findings(CHECKS)
+    assert len(found) == 4
+    own = [record for record in RESULT.verdicts if "specific" in record.claim]
+    assert [(each.claim, each.text, each.status) for each in found] == [(r.claim, r.text, r.status) for r in own]
+    assert bearing_findings(None) == []
 
 
 def test_what_breaks_the_model_is_told_again() -> None:

@@ -29,7 +29,7 @@ from paramscope.actions.proposing import (
 )
 from paramscope.actions.roles import LayerRole, Role
 from paramscope.actions.share_proposal import share_proposal
-from paramscope.language import _, mark, plural, term
+from paramscope.language import _, plural, term
 from paramscope.result.planned import EvidenceRecord, PilotPlan, ProposalRecord
 from paramscope.result.profile import Profile
 from paramscope.result.shared import Shared
@@ -153,7 +153,7 @@ def _tuned(words: Words, name: str, tuned: TunedDomain, pilot: PilotRecord) -> P
     layers = tuned.plan.layers if effect is pilot.effects[0] else []
     against = _("Do not tune for %(domain)s as it was tried: its loss did not surely fall.", domain=name)
     return ProposalRecord(
-        name=f"{_TUNE_FOR}{name}",
+        name=f"tune for {name}",
         headline=_("Train adapters for %(domain)s.", domain=name) if helps else against,
         text=text if helps else sentences(against, text),
         layers=layers,
@@ -166,21 +166,6 @@ def _tuned(words: Words, name: str, tuned: TunedDomain, pilot: PilotRecord) -> P
         evidence=_pilot_evidence(pilot),
         command=words.tune(name),
     )
-
-
-_TUNE_FOR = "tune for "
-"""How the names of proposals begin that are about one domain."""
-
-
-def told_name(name: str) -> str:
-    """The short name of a proposal in the language that is spoken."""
-    if name.startswith(_TUNE_FOR):
-        return _("tune for %(domain)s", domain=name.removeprefix(_TUNE_FOR))
-    return term(name)
-
-
-_NAMES = (mark("tune"), mark("share"), mark("prune"))
-"""Of all others, for the catalogue; ``term`` looks them up."""
 
 
 def _chosen(tuned: TunedDomain, pilot: PilotRecord) -> tuple[EffectRecord, str]:

@@ -200,26 +200,6 @@ def retold(tuned: TunedDomain) -> str:
     return again(pilot.sentence, make)
 
 
-def told_comparison(record: ComparisonRecord) -> str:
-    """A comparison of a document in the language that is spoken.
-
-    Args:
-        record: the comparison.
-
-    Returns:
-        The verdict in a sentence; that of the document where it is of another version.
-    """
-    status = next((each for each in _STATUSES if each == record.status), None)
-    if status is None:
-        return record.text
-    return again(
-        record.text,
-        lambda: [
-            _sentence(record.control, status, found, record.count, record.needed) for found in found_intervals(record)
-        ],
-    )
-
-
 def found_intervals(record: IntervalRecord) -> list[Interval]:
     """What an interval of a document may have been before it was written: a value that is no number has none there."""
     low, high = (math.nan if end is None else end for end in (record.low, record.high))

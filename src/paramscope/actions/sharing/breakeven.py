@@ -13,9 +13,9 @@ from paramscope.actions.sharing.costs import OPTIONS, UNTUNED
 from paramscope.actions.sharing.figures import figure
 from paramscope.actions.sharing.prices import Prices
 from paramscope.errors import UsageError
-from paramscope.language import _, again, mark, term
+from paramscope.language import _, again, mark
 from paramscope.result.share_pilot import DOCUMENT, SharePilot
-from paramscope.result.shared import BreakEvenRecord, Figure, MeasuredGain, OptionRecord, Shared
+from paramscope.result.shared import BreakEvenRecord, Figure, MeasuredGain, OptionRecord
 from paramscope.result.verification import IntervalRecord
 from paramscope.wording import did_you_mean, listed, quoted
 
@@ -84,28 +84,10 @@ def pilot_gains(pilot: SharePilot) -> list[MeasuredGain]:
                     loss_after=mean + change.value,
                     low=-change.high,
                     high=-change.low,
-                    source=_source(len(before)),
+                    source=f"{DOCUMENT}: held-out loss in nats per token, {len(before)} texts",
                 )
             )
     return found
-
-
-def _source(texts: int) -> str:
-    return _("%(file)s: held-out loss in nats per token, %(count)s texts", file=DOCUMENT, count=texts)
-
-
-def told_source(gain: MeasuredGain, pilot: SharePilot | None) -> str:
-    """Where a gain of a document is from, in the language that is spoken.
-
-    Args:
-        gain: that was measured.
-        pilot: of the run, where there is one.
-
-    Returns:
-        The words; those of the document where it is not from the pilot.
-    """
-    counts = dict.fromkeys(sum(value is not None for value in each) for each in pilot.before.values()) if pilot else ()
-    return again(gain.source, lambda: [_source(count) for count in counts])
 
 
 def break_even(
@@ -145,7 +127,7 @@ def _record(
     once, month = (_extra(option, reference, name) for name in _EXTRA)
     per_request = figure(
         mark("needed value per request"),
-        _a_request(prices.currency),
+        f"{prices.currency} a request",
         "(once / horizon_months + month) / requests_per_month",
         once=once,
         month=month,
@@ -197,24 +179,6 @@ def _record(
 
 
 _FEWER = mark("%% of errors fewer").replace("%%", "%")
-
-
-def _a_request(currency: str) -> str:
-    return _("%(currency)s a request", currency=currency)
-
-
-def told_unit(unit: str, shared: Shared) -> str:
-    """The unit of a figure in the language that is spoken.
-
-    Args:
-        unit: of an option's figure, or of one of break-even.
-        shared: the document that it stands in.
-
-    Returns:
-        The unit; a currency as it stands.
-    """
-    currency = str(shared.prices["currency"])
-    return unit if unit == currency else again(unit, lambda: [_a_request(currency), term(unit)])
 
 
 def _extra(option: OptionRecord, reference: OptionRecord, name: str) -> Figure:

@@ -19,7 +19,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from paramscope.causal.verdicts import BREAKS, told_claim
+from paramscope.causal.verdicts import BREAKS
 from paramscope.causal.verdicts.verdict import LEAST_COUNT
 from paramscope.errors import UsageError
 from paramscope.measures.ranks import Interval, bootstrap, rank_correlation
@@ -27,7 +27,7 @@ from paramscope.measures.resample import Resampler, percentile_intervals
 from paramscope.measures.similarity import FEWEST
 from paramscope.result.profile import Profile
 from paramscope.result.shared import FindingRecord, LayerRecord, PointRecord, RemovalRecord
-from paramscope.result.verification import Checks, IntervalRecord, Verification, plain
+from paramscope.result.verification import Checks, IntervalRecord, plain
 
 _BEARING = ("specific-", "shallow-shared-deep-specific")
 """How the claims begin whose verdicts bear on sharing."""
@@ -241,19 +241,6 @@ def bearing_findings(checks: Checks | None) -> list[FindingRecord]:
         for verdict in verdicts
         if verdict.claim.startswith(_BEARING)
     ]
-
-
-def told_finding(finding: FindingRecord, result: Verification | None) -> str:
-    """A finding of a document in the language that is spoken.
-
-    Args:
-        finding: of ``bearing_findings``.
-        result: of the checks that it is from.
-
-    Returns:
-        The claim; that of the document where the checks are gone, or this version does not know it.
-    """
-    return told_claim(finding.claim, finding.text, result)
 
 
 def removal_check(layers: list[LayerRecord], checks: Checks | None, *, seed: int) -> RemovalRecord | None:
