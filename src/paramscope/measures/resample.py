@@ -96,7 +96,7 @@ class Resampler:
             ``[B + 1]`` within and across; first of the samples as they are, then of every draw.
         """
         within, across = within_across(self.pairs(layers, centred=centred))
-        return _mean(within), _mean(across)
+        return mean_over_domains(within), mean_over_domains(across)
 
     def pairs(self, layers: list[int], *, centred: bool) -> NDArray[np.float64]:
         """Means of all pairs of domains, for statistics of them.
@@ -137,7 +137,7 @@ def _alike(pairs: NDArray[np.float64]) -> Alike:
     within, across = within_across(pairs)
     kinds = (within, across, within - across)
     own, others, gap = (percentile_intervals(kind[0], kind[1:]) for kind in kinds)
-    means = [percentile_intervals(mean[:1], mean[1:, None])[0] for mean in map(_mean, kinds)]
+    means = [percentile_intervals(mean[:1], mean[1:, None])[0] for mean in map(mean_over_domains, kinds)]
     return Alike(own, others, gap, means[0], means[1], means[2])
 
 
@@ -146,11 +146,11 @@ def within_across(pairs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDAr
     within = np.diagonal(pairs, axis1=1, axis2=2)
     apart = np.where(np.eye(pairs.shape[1], dtype=bool), np.nan, pairs)
     shape = apart.shape
-    return within, _mean(apart.reshape(-1, shape[2])).reshape(shape[:2])
+    return within, mean_over_domains(apart.reshape(-1, shape[2])).reshape(shape[:2])
 
 
-def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``[B]`` mean over the domains that have a value."""
+def mean_over_domains(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``[B]`` mean of ``[B, D]`` over the domains that have a value; NaN where none has."""
     finite = np.isfinite(values)
     count = finite.sum(1)
     total = np.where(finite, values, 0.0).sum(1)

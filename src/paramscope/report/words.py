@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from paramscope.language import _, mark
+from paramscope.report.text import layer_range
 
 _CHIPS = {
     mark("supported"): "yes",
@@ -53,7 +54,7 @@ def word(known: str) -> str:
 
 def band_name(band: str, layers: list[int]) -> str:
     """``Shallow layers (1–9)``."""
-    where = f"{layers[0]}" if len(layers) == 1 else f"{layers[0]}–{layers[-1]}"
+    where = layer_range(layers)
     told = {
         "first": _("First layer (%(where)s)", where=where),
         "shallow": _("Shallow layers (%(where)s)", where=where),

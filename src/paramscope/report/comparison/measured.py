@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from paramscope.actions.sharing.curve import own_shares
 from paramscope.measures.concentration import gini, share_carrying
 from paramscope.measures.histogram import BINS, count_above, quantile
-from paramscope.measures.resample import within_across
+from paramscope.measures.resample import mean_over_domains, within_across
 from paramscope.measures.similarity import DRAWS, FEWEST, pair_draws
 from paramscope.report.comparison.runs import Runs
 from paramscope.report.comparison.sampled import Drawn, Grouped
@@ -203,7 +203,7 @@ class Redrawn:
             within, across = within_across(pair_draws(kernel, self._sizes[run], self._draws[run]))
             for key, values in (("within", within), ("across", across), ("gap", within - across)):
                 found[key][place][:, columns] = values
-                found[key][place][:, 0] = _mean(values)
+                found[key][place][:, 0] = mean_over_domains(values)
         return {key: Drawn(draws) for key, draws in found.items()}
 
     def _kernels(self, run: int, weights: Array, centred: bool) -> Array:
@@ -225,10 +225,3 @@ def own_share(within: Drawn, across: Drawn) -> Drawn:
     for place, (inside, outside) in enumerate(zip(within.draws, across.draws, strict=True)):
         draws[place][:, 0] = own_shares(inside[:, 0], outside[:, 0])
     return Drawn(draws)
-
-
-def _mean(values: Array) -> Array:
-    """``[B]`` mean over the domains that have a value; NaN where none has."""
-    finite = np.isfinite(values)
-    count = finite.sum(1)
-    return np.divide(np.where(finite, values, 0.0).sum(1), count, out=np.full(len(values), np.nan), where=count > 0)
