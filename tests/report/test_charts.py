@@ -12,7 +12,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from markupsafe import Markup
 
-from paramscope.report.charts.colours import DARK, LIGHT, NIGHT, PAPER, contrast, ink_on, luminance, ramp, series_style
+from paramscope.report.charts.colours import (
+    DARK,
+    LIGHT,
+    NIGHT,
+    PAPER,
+    contrast,
+    diverging,
+    ink_on,
+    luminance,
+    ramp,
+    series_style,
+    shade,
+)
+from paramscope.report.charts.heattable import heat_class
 from paramscope.report.charts.labels import spread
 from paramscope.report.charts.lines import HALF, NARROW, PANEL, WIDE, Axis, Frame, Series, line_chart
 from paramscope.report.charts.svg import SVG, element, layer_ticks, nice_range, value_ticks
@@ -130,6 +143,32 @@ def test_ramp_darkens_evenly_and_text_on_it_is_readable() -> None:
     assert all(contrast(ink_on(colour), colour) >= 4.5 for colour in colours)
     assert ramp(-3) == ramp(0)
     assert ramp(3) == ramp(1)
+
+
+def test_values_of_both_signs_have_a_hue_each_and_the_same_lightness() -> None:
+    sizes = np.linspace(0, 1, 51)
+    above, below = ([diverging(sign * size) for size in sizes] for sign in (1, -1))
+    for side in (above, below):
+        light = [luminance(colour) for colour in side]
+        assert all(after < before for before, after in itertools.pairwise(light))
+        assert all(contrast(ink_on(colour), colour) >= 4.5 for colour in side)
+    assert all(contrast(one, other) < 1.35 for one, other in zip(above, below, strict=True))
+    assert all(int(one[1:3], 16) < int(one[5:7], 16) for one in above[5:])
+    assert all(int(one[1:3], 16) > int(one[5:7], 16) for one in below[5:])
+
+
+@pytest.mark.parametrize("bounds", [(-0.2, 0.25), (-3.0, 0.5), (0.0, 2.0), (0.3, 0.9)])
+def test_a_scale_diverges_only_where_it_crosses_zero(bounds: tuple[float, float]) -> None:
+    low, high = bounds
+    most = max(-low, high)
+    for value in np.linspace(low, high, 9):
+        expected = diverging(value / most) if low < 0 else ramp((value - low) / (high - low))
+        found = shade(float(value), bounds)
+        assert contrast(found, expected) < 1.03  # one of 256 steps
+        assert heat_class(float(value), bounds)[0] == ("d" if low < 0 else "h")
+    if low < 0:
+        assert contrast(shade(0.0, bounds), "#ffffff") < 1.05
+        assert heat_class(0.0, bounds) == "d10"
 
 
 def test_lines_stand_out_from_the_page_and_from_one_another() -> None:

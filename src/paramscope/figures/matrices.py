@@ -23,7 +23,7 @@ from paramscope.figures.style import (
     sheet,
     width_of,
 )
-from paramscope.report.charts.colours import ink_on, ramp
+from paramscope.report.charts.colours import ink_on, shade
 from paramscope.report.charts.svg import layer_ticks, value_ticks
 
 _ROOM, _GAP, _TITLE, _BAR = 0.95, 0.14, 0.22, 0.09
@@ -122,7 +122,12 @@ def _cells(axes: Axes, values: NDArray[np.float64], scale: Scale, across: float,
     axes.set_facecolor(MISSING)
     edges = "white" if across > 5 else "face"  # between narrow cells a grid would be all one sees
     axes.pcolormesh(
-        np.ma.masked_invalid(values), cmap=colour_map(), vmin=low, vmax=high, edgecolors=edges, linewidth=0.25
+        np.ma.masked_invalid(values),
+        cmap=colour_map(scale.bounds),
+        vmin=low,
+        vmax=high,
+        edgecolors=edges,
+        linewidth=0.25,
     )
     axes.set_xlim(0, values.shape[1])
     axes.set_ylim(values.shape[0], 0)
@@ -136,7 +141,7 @@ def _cells(axes: Axes, values: NDArray[np.float64], scale: Scale, across: float,
         return
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
-            ink = ink_on(ramp((float(value) - low) / (high - low)))
+            ink = ink_on(shade(float(value), scale.bounds))
             axes.text(
                 column + 0.5, row + 0.5, scale.form(float(value)), ha="center", va="center", fontsize=TINY, color=ink
             )
@@ -154,7 +159,14 @@ def _bar(figure: Figure, left: float, bottom: float, height: float, scale: Scale
     steps = np.linspace(low, high, 65)
     middle = (steps[:-1] + steps[1:]) / 2
     axes.pcolormesh(
-        [0, 1], steps, middle[:, None], cmap=colour_map(), vmin=low, vmax=high, edgecolors="face", linewidth=0.2
+        [0, 1],
+        steps,
+        middle[:, None],
+        cmap=colour_map(scale.bounds),
+        vmin=low,
+        vmax=high,
+        edgecolors="face",
+        linewidth=0.2,
     )
     axes.set_ylim(low, high)
     axes.set_xticks([])

@@ -14,7 +14,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from paramscope.report.charts.colours import GREY, LIGHT, Style, ramp, series_style
+from paramscope.report.charts.colours import GREY, LIGHT, Bounds, Style, series_style, shades
 from paramscope.report.text import shorten
 
 COLUMN, PAGE = 3.3, 6.9
@@ -105,10 +105,9 @@ def marker(style: Style) -> str:
     return _MARKERS[style.marker]
 
 
-@functools.cache
-def colour_map() -> ListedColormap:
-    """The page's ramp from pale yellow to dark blue."""
-    return ListedColormap([ramp(step / 255) for step in range(256)], name="paramscope")
+def colour_map(bounds: Bounds) -> ListedColormap:
+    """The page's colours of a scale."""
+    return ListedColormap(shades(bounds), name="paramscope")
 
 
 def width_of(text: str, size: float) -> float:

@@ -71,6 +71,7 @@ def environment() -> jinja2.Environment:
         "gap": _gap,
         "word": word,
         "heat": heattable.COLOURS,
+        "diverging": heattable.DIVERGING,
         "colours": {"light": LIGHT, "dark": DARK, "paper": PAPER, "night": NIGHT},
         "interval": text.interval,
     }

@@ -53,6 +53,38 @@ GREY = Style("grey", None, _MARKERS[0])
 """A line that is there for comparison."""
 
 
+Bounds = tuple[float, float]
+"""Smallest and largest value of a scale."""
+
+
+def shade(value: float, bounds: Bounds) -> str:
+    """Colour of a value on a scale: ``ramp`` where all its values have one sign, else ``diverging`` around zero.
+
+    Args:
+        value: clipped to the bounds.
+        bounds: of the scale.
+
+    Returns:
+        ``#rrggbb``, one of ``SHADES`` along the scale.
+    """
+    return shades(bounds)[round((SHADES - 1) * min(max((value - bounds[0]) / (bounds[1] - bounds[0]), 0.0), 1.0))]
+
+
+SHADES = 256
+"""Colours of a scale."""
+
+
+@functools.cache
+def shades(bounds: Bounds) -> tuple[str, ...]:
+    """The colours of a scale, from its smallest value on."""
+    low, high = bounds
+    shares = [step / (SHADES - 1) for step in range(SHADES)]
+    if not low < 0 < high:
+        return tuple(ramp(share) for share in shares)
+    most = max(-low, high)
+    return tuple(diverging((low + share * (high - low)) / most) for share in shares)
+
+
 def ramp(share: float) -> str:
     """Colour of a share between 0 (pale yellow) and 1 (dark blue).
 
@@ -64,15 +96,30 @@ def ramp(share: float) -> str:
     Returns:
         ``#rrggbb``.
     """
-    return _ramp(round(255 * min(max(share, 0.0), 1.0)))
+    share = min(max(share, 0.0), 1.0)
+    hue = 110 + 148 * share**0.8
+    return _screen(0.965 - 0.665 * share, 0.06 + 0.04 * math.sin(math.pi * share), hue)
 
 
-@functools.cache
-def _ramp(step: int) -> str:
-    share = step / 255
-    lightness = 0.965 - 0.665 * share
-    hue = math.radians(110 + 148 * share**0.8)
-    chroma = 0.06 + 0.04 * math.sin(math.pi * share)
+def diverging(share: float) -> str:
+    """Colour of a share between -1 (dark orange) and 1 (dark blue), white at 0.
+
+    The hues stay apart in the common kinds of colour blindness; lightness falls evenly on either side, so a grey-scale
+    print has the size of a value and only its number the sign.
+
+    Args:
+        share: clipped to -1..1.
+
+    Returns:
+        ``#rrggbb``.
+    """
+    size = min(abs(share), 1.0)
+    return _screen(0.985 - 0.6 * size, 0.15 * size**0.7, 55 if share < 0 else 250)
+
+
+def _screen(lightness: float, chroma: float, degrees: float) -> str:
+    """A colour of OKLab as a screen shows it."""
+    hue = math.radians(degrees)
     while True:
         channels = _from_oklab(lightness, chroma * math.cos(hue), chroma * math.sin(hue))
         if all(-1e-4 <= channel <= 1 + 1e-4 for channel in channels):

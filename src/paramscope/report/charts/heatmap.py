@@ -7,13 +7,11 @@ from collections.abc import Callable
 
 from markupsafe import Markup
 
-from paramscope.report.charts.colours import ink_on, ramp
+from paramscope.report.charts.colours import Bounds, ink_on, shade
 from paramscope.report.charts.svg import element, value_ticks
 
 
-def cell(
-    x: float, y: float, width: float, height: float, value: float, bounds: tuple[float, float], text: str, tip: str
-) -> Markup:
+def cell(x: float, y: float, width: float, height: float, value: float, bounds: Bounds, text: str, tip: str) -> Markup:
     """One coloured cell with its number; grey when there is no value.
 
     Args:
@@ -22,7 +20,7 @@ def cell(
         width: of the cell.
         height: of the cell.
         value: what the colour shows.
-        bounds: values of the ramp's ends.
+        bounds: of the scale.
         text: written inside; "" for none.
         tip: the whole number in words.
 
@@ -31,7 +29,7 @@ def cell(
     """
     parts = [element("title", tip)] if tip else []
     if math.isfinite(value):
-        fill = ramp((value - bounds[0]) / (bounds[1] - bounds[0]))
+        fill = shade(value, bounds)
         parts.append(element("rect", x=x, y=y, width=width, height=height, fill=fill))
         ink = "on-dark" if ink_on(fill) == "#ffffff" else "on-pale"
     else:
@@ -42,16 +40,17 @@ def cell(
     return element("g", *parts) if tip else Markup("").join(parts)
 
 
-def legend(x: float, y: float, width: float, bounds: tuple[float, float], form: Callable[[float], str]) -> Markup:
-    """The ramp with its values below it, 34 high."""
+def legend(x: float, y: float, width: float, bounds: Bounds, form: Callable[[float], str]) -> Markup:
+    """The scale's colours with values below them, 34 high."""
+    low, high = bounds
     steps = 24
     step = width / steps
     drawn = [
         # A little wider than its place, so that no light line shows between the steps.
-        element("rect", x=x + step * k, y=y, width=step + 0.4, height=12, fill=ramp((k + 0.5) / steps))
+        element("rect", x=x + step * k, y=y, width=step + 0.4, height=12, fill=shade(middle, bounds))
         for k in range(steps)
+        for middle in [low + (high - low) * (k + 0.5) / steps]
     ]
-    low, high = bounds
     between = [value for value in value_ticks(low, high, 5) if min(value - low, high - value) > 0.18 * (high - low)]
     for value in (low, *between, high):
         at = x + width * (value - low) / (high - low)

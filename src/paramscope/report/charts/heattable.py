@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from paramscope.report.charts.colours import ink_on, ramp
+from paramscope.report.charts.colours import Bounds, diverging, ink_on, ramp
 from paramscope.report.text import MISSING
 
 STEPS = 20
@@ -23,6 +23,9 @@ _NONE = "--"
 
 COLOURS = [(colour, ink_on(colour)) for colour in (ramp(step / STEPS) for step in range(STEPS + 1))]
 """Fill and ink of each class ``h0`` to ``h20``."""
+
+DIVERGING = [(colour, ink_on(colour)) for colour in (diverging(2 * step / STEPS - 1) for step in range(STEPS + 1))]
+"""Likewise of ``d0`` to ``d20``, with zero in the middle."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,16 @@ def heat_cell(value: int | None, top: int) -> HeatCell:
         return HeatCell(MISSING, "")
     step = min(STEPS, (2 * STEPS * value + top) // (2 * top))
     return HeatCell("100" if value == 1000 else f"{value // 10}.{value % 10}", f"h{step}")
+
+
+def heat_class(value: float, bounds: Bounds) -> str:
+    """The class of a number on a scale; like ``colours.shade`` one of two scales, by whether it crosses zero."""
+    low, high = bounds
+    if low < 0 < high:
+        kind, share = "d", 0.5 + value / (2 * max(-low, high))
+    else:
+        kind, share = "h", (value - low) / (high - low)
+    return f"{kind}{min(max(round(STEPS * share), 0), STEPS)}"
 
 
 def heat_table(

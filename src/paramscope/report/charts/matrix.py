@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from paramscope.report.charts.colours import Bounds
 from paramscope.report.charts.heatmap import cell, legend
 from paramscope.report.charts.svg import element, number, picture
 from paramscope.report.text import MISSING, cosine, fit, text_width
@@ -18,8 +19,6 @@ _CELL = 11
 _WIDTH = 440.0
 _ROOM = 108.0
 _WIDEST = "−0.00"
-
-Bounds = tuple[float, float]
 
 
 def domain_matrix(
@@ -39,7 +38,7 @@ def domain_matrix(
         description: for screen readers.
         values: ``[domains, domains]``, NaN where there is no pair of samples.
         names: of the domains.
-        bounds: values of the ramp's ends.
+        bounds: of the scale of colours.
         others: scales that the script may change to, by class, drawn but not shown; the first class is that of
             ``bounds``.
 

@@ -15,8 +15,8 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from paramscope.language import _
-from paramscope.report.charts.colours import ink_on, ramp
-from paramscope.report.charts.matrix import Bounds, domain_matrix, matrix_form, matrix_side
+from paramscope.report.charts.colours import Bounds, ink_on, shades
+from paramscope.report.charts.matrix import domain_matrix, matrix_form, matrix_side
 from paramscope.report.charts.svg import nice_range
 from paramscope.report.material import Material
 from paramscope.report.text import cosine
@@ -27,7 +27,6 @@ ALL = "all"
 """The band of all layers."""
 
 KINDS = ("centred", "raw")
-_STEPS = 256
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,8 @@ def matrix_data(material: Material) -> dict[str, Any] | None:
     if not has_matrices(material):
         return None
     profile = material.profile
-    colours = [ramp(step / (_STEPS - 1)) for step in range(_STEPS)]
-    dark = next(step for step, colour in enumerate(colours) if ink_on(colour) == "#ffffff")
+    scales = {kind: scale_of(profile, kind) for kind in KINDS}
+    colours = {kind: shades(bounds) for kind, bounds in scales.items()}
     return {
         "names": material.names,
         "layers": {kind: [_triangle(profile, [k], kind) for k in range(profile.layers)] for kind in KINDS},
@@ -116,9 +115,12 @@ def matrix_data(material: Material) -> dict[str, Any] | None:
             kind: {band: _triangle(profile, members, kind) for band, members in bands_of(profile).items()}
             for kind in KINDS
         },
-        "bounds": {kind: [round(100 * end) for end in scale_of(profile, kind)] for kind in KINDS},
-        "ramp": "".join(colour.removeprefix("#") for colour in colours),
-        "dark": dark,
+        "bounds": {kind: [round(100 * end) for end in bounds] for kind, bounds in scales.items()},
+        "shades": {kind: "".join(shade.removeprefix("#") for shade in each) for kind, each in colours.items()},
+        "dark": {
+            kind: "".join("1" if ink_on(shade) == "#ffffff" else "0" for shade in each)
+            for kind, each in colours.items()
+        },
         "form": matrix_form(matrix_side(material.names))(0.25),
     }
 

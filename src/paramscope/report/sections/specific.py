@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paramscope.language import _, mark
-from paramscope.report.charts.heattable import STEPS, HeatCell
+from paramscope.report.charts.heattable import HeatCell, heat_class
 from paramscope.report.sections.damage import finite_bounds
 from paramscope.report.text import cosine, figure
 from paramscope.report.words import band_name
@@ -117,6 +117,5 @@ def _map(heading: str, matrix: NDArray[np.float64], names: Sequence[str], bounds
 
 
 def _cell(value: float, bounds: tuple[float, float], *, own: bool) -> HeatCell:
-    share = (value - bounds[0]) / (bounds[1] - bounds[0])
-    colour = f"h{min(max(round(STEPS * share), 0), STEPS)}" if np.isfinite(value) else ""
+    colour = heat_class(value, bounds) if np.isfinite(value) else ""
     return HeatCell(cosine(value), f"{colour}{' own' if own else ''}".strip())

@@ -1,6 +1,6 @@
 // The domains' matrix for any layer or band: the page's data holds the very hundredths that are written.
 if (numbers.matrix) {
-  const { names, layers, bands, bounds, ramp, dark, form } = numbers.matrix;
+  const { names, layers, bands, bounds, shades, dark, form } = numbers.matrix;
   const count = names.length;
   const at = (triangle, row, column) => {
     const [low, high] = row < column ? [row, column] : [column, row];
@@ -9,16 +9,19 @@ if (numbers.matrix) {
   const told = (value) => (value === null ? "–" : (value < 0 ? "−" : "") + (Math.abs(value) / 100).toFixed(2));
   const written = (value) => (form === "" ? "" : form === ".25" ? told(value).replace("0.", ".") : told(value));
 
-  const paint = (chart, triangle, [low, high]) => {
+  const paint = (chart, triangle, kind) => {
+    const [low, high] = bounds[kind];
+    const most = dark[kind].length - 1;
     const rects = all(".cells rect", chart);
     const texts = all(".cells text", chart);
     for (let place = 0; place < count * count; place++) {
       const value = at(triangle, Math.floor(place / count), place % count);
-      const step = value === null ? null : Math.round(255 * Math.min(Math.max((value - low) / (high - low), 0), 1));
+      const step = value === null ? null : Math.round(most * Math.min(Math.max((value - low) / (high - low), 0), 1));
       rects[place].classList.toggle("missing", step === null);
       if (step === null) rects[place].removeAttribute("fill");
-      else rects[place].setAttribute("fill", `#${ramp.slice(6 * step, 6 * step + 6)}`);
-      texts[place].setAttribute("class", `cell ${step === null ? "missing-ink" : step < dark ? "on-pale" : "on-dark"}`);
+      else rects[place].setAttribute("fill", `#${shades[kind].slice(6 * step, 6 * step + 6)}`);
+      const ink = step === null ? "missing-ink" : dark[kind][step] === "1" ? "on-dark" : "on-pale";
+      texts[place].setAttribute("class", `cell ${ink}`);
       texts[place].textContent = written(value);
     }
   };
@@ -47,7 +50,7 @@ if (numbers.matrix) {
     const chart = box.querySelector("svg");
     const heading = fill(words(kind), { band: where });
     const pairs = pairsTold(triangle, words);
-    paint(chart, triangle, bounds[kind]);
+    paint(chart, triangle, kind);
     for (const scale of all(".scale", chart)) {
       if (scale.classList.contains(kind)) scale.removeAttribute("display");
       else scale.setAttribute("display", "none");
