@@ -19,7 +19,7 @@ from paramscope.actions.sharing.curve import (
     sharing_curve,
 )
 from paramscope.actions.sharing.groups import ALL_LAYERS, domain_tree, supported_groups
-from paramscope.actions.sharing.prices import load_prices
+from paramscope.actions.sharing.prices import VALUE_BOUNDS, load_prices
 from paramscope.actions.sharing.shape import Shape, model_shape
 from paramscope.domains.readers import read_utf8
 from paramscope.errors import UsageError
@@ -69,6 +69,8 @@ def share(
     for name, number, example in (("--requests", requests, 100000), ("--value", value, 0.5)):
         if number is not None and not is_positive(number):
             raise UsageError(f"{name} {number!r} is no positive number; give one such as {example}")
+    if value is not None and not VALUE_BOUNDS[0] <= value <= VALUE_BOUNDS[1]:
+        raise UsageError(f"--value {value!r} is out of range; give one from {VALUE_BOUNDS[0]:g} to {VALUE_BOUNDS[1]:g}")
     run = None if isinstance(profile, Profile) else Path(profile)
     profile = profile if isinstance(profile, Profile) else Profile.load(os.fspath(profile))
     checks = None if run is None else load_checks(run)

@@ -210,7 +210,7 @@ def test_of_the_ways_that_pay_the_one_that_leaves_most_money_is_proposed() -> No
     paid = share(profile(), rank=1, value=0.001, gains=gains)
     proposal = named(make_proposals(profile(), OPEN, None, paid, Path("run")), "share")
     assert proposal.text.startswith("One model for all")
-    assert "it leaves the most money within 12 months" in proposal.text
+    assert "it leaves the most money in the time to pay back" in proposal.text
 
 
 def test_sharing_that_did_not_surely_help_is_advised_against() -> None:

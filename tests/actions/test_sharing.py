@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import paramscope
@@ -23,9 +24,10 @@ from paramscope.actions.sharing.curve import (
     removal_check,
     sharing_curve,
 )
+from paramscope.actions.sharing.prices import VALUE_BOUNDS, Prices
 from paramscope.errors import UsageError
 from paramscope.result.profile import Profile
-from paramscope.result.shared import LayerRecord, read_shared
+from paramscope.result.shared import LayerRecord, MeasuredGain, read_shared
 from paramscope.result.verification import Checks, IntervalRecord
 from paramscope.sharing import share
 from tests.actions.planted import own_share_by_loops, planted_layers, planted_profile
@@ -306,6 +308,38 @@ def test_damaged_or_foreign_document_is_told(tmp_path: Path) -> None:
     (run / "share.json").write_text("{}")
     with pytest.raises(UsageError, match="damaged or of another paramscope"):
         read_shared(run)
+
+
+@settings(max_examples=25)
+@given(st.data())
+def test_no_allowed_price_is_too_large_for_a_number(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    lines = []
+    for name, field in Prices.model_fields.items():
+        ends = [getattr(rule, end) for rule in field.metadata for end in ("ge", "le") if hasattr(rule, end)]
+        if name != "currency":
+            lines.append(f"{name}: {data.draw(st.sampled_from(ends)):.17f}")
+    file = tmp_path_factory.mktemp("prices") / "prices.yaml"
+    file.write_text("\n".join(lines), "utf-8")
+    gains = [
+        MeasuredGain(domain=name, option="shared", loss_before=2, loss_after=1, low=0.5, high=1.5, source="here")
+        for name in PROFILE.domains
+    ]
+    found = share(PROFILE, prices=file, value=data.draw(st.sampled_from(VALUE_BOUNDS)), gains=gains)
+    values = [figure.value for option in found.options for figure in option.figures]
+    for record in found.break_even:
+        values += [record.once.value, record.month.value, record.per_request.value]
+        values += [end for each in (record.benefit, record.months) if each for end in each.model_dump().values() if end]
+    assert all(map(math.isfinite, values))
+
+
+def test_prices_and_values_beyond_all_bounds_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "prices.yaml").write_text("requests_per_month: 1.0e+308", "utf-8")
+    with pytest.raises(UsageError, match=r"requests_per_month.*1e\+308"):
+        share(PROFILE, prices=tmp_path / "prices.yaml")
+    with pytest.raises(UsageError, match=r"--value 1e\+308 is out of range; give one from 1e-18 to 1e\+18"):
+        share(PROFILE, value=1e308)
 
 
 @pytest.mark.parametrize(("name", "value"), [("value", 0.0), ("value", float("nan")), ("requests", -3.0)])

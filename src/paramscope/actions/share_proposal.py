@@ -18,8 +18,8 @@ from paramscope.actions.proposing import (
 )
 from paramscope.actions.sharing.breakeven import told_break_even
 from paramscope.actions.sharing.costs import told_option
-from paramscope.actions.sharing.outcome import chosen_way, retold_outcome
-from paramscope.language import _, term
+from paramscope.actions.sharing.outcome import chosen_way, retold_outcome, told_way
+from paramscope.language import _
 from paramscope.result.planned import EvidenceRecord, ProposalRecord
 from paramscope.result.share_pilot import Outcome
 from paramscope.result.shared import BreakEvenRecord, Shared
@@ -63,9 +63,11 @@ def share_proposal(words: Words, shared: Shared | None) -> ProposalRecord:
         return blank.model_copy(update={"text": sentences(_until(shared), grouped)})
     horizon = float(shared.prices["horizon_months"])
     most = _(
-        "Of the ways whose gain was measured, it leaves the most money within %(horizon)s months.",
+        "Of the ways whose gain was measured, it leaves the most money in the time to pay back (in months: "
+        "%(horizon)s).",
         horizon=f"{horizon:g}",
     )
+    pays = surely_pays(best, horizon)
     told, paid = way_sentence(shared, best.option), _sentence(told_break_even(best, horizon))
     return blank.model_copy(
         update={
@@ -73,11 +75,11 @@ def share_proposal(words: Words, shared: Shared | None) -> ProposalRecord:
             "text": sentences(
                 told,
                 paid,
-                most if len(paying) > 1 else "",
-                _beside(shared, best, horizon),
+                most if pays and len(paying) > 1 else "",
+                _beside(shared, best),
             ),
             "layers": next(each.layers for each in shared.options if each.name == best.option),
-            "status": MEASURED if surely_pays(best) else UNSUPPORTED,
+            "status": MEASURED if pays else UNSUPPORTED,
             "benefit": best.benefit,
             "cost": best.month.value,
         }
@@ -98,8 +100,8 @@ def best_way(shared: Shared) -> BreakEvenRecord | None:
 
 
 def way_sentence(shared: Shared, way: str) -> str:
-    """What a way to share is, as a sentence; its name alone where it is none of the options that were reckoned."""
-    told = next((told_option(option, shared) for option in shared.options if option.name == way), term(way))
+    """What a way to share is, as a sentence."""
+    told = next((told_option(option, shared) for option in shared.options if option.name == way), told_way(way))
     return _sentence(told)
 
 
@@ -109,9 +111,9 @@ def surely_left(record: BreakEvenRecord, horizon: float) -> float:
     return -math.inf if low is None else horizon * (low - record.month.value) - record.once.value
 
 
-def surely_pays(record: BreakEvenRecord) -> bool:
-    """Whether a way pays back some day, over the whole interval of its benefit."""
-    return record.months is not None and record.months.high is not None
+def surely_pays(record: BreakEvenRecord, horizon: float) -> bool:
+    """Whether a way pays back within some months, over the whole interval of its benefit."""
+    return record.months is not None and record.months.high is not None and record.months.high <= horizon
 
 
 def _paying(shared: Shared) -> list[BreakEvenRecord]:
@@ -131,7 +133,7 @@ def _until(shared: Shared) -> str:
     )
 
 
-def _beside(shared: Shared, best: BreakEvenRecord, horizon: float) -> str:
+def _beside(shared: Shared, best: BreakEvenRecord) -> str:
     """How the way that leaves most money did against the plan of the pilot, where that is another one."""
     if shared.pilot is None:
         return ""
@@ -141,10 +143,9 @@ def _beside(shared: Shared, best: BreakEvenRecord, horizon: float) -> str:
         return retold_outcome(shared.pilot)
     if against.status == BETTER and against.value is not None:
         return _(
-            "Own adapters on some layers lower the loss by %(more)s nats per token more, but leave less money within "
-            "%(horizon)s months.",
+            "Own adapters on some layers lower the loss by %(more)s nats per token more, but leave less money in the "
+            "time to pay back.",
             more=f"{-against.value:.3f}",
-            horizon=f"{horizon:g}",
         )
     return _("Own adapters on some layers were not shown to do better.")
 

@@ -68,7 +68,10 @@ def _lines(material: Material) -> Iterator[str]:
     yield inert(step.headline)
     yield ""
     paid = {_("Break-even"): step.payback} if step.payback else {}
-    yield from _facts({_("Expected benefit"): step.benefit, _("Expected cost"): step.cost} | paid)
+    within = _plain(step.benefit.below)
+    told = [_plain(step.benefit.main), _("95%% interval %(interval)s", interval=within) if step.measured else within]
+    cost = [_plain(step.cost.main), _plain(step.cost.below)]
+    yield from _facts({_("Expected benefit"): _together(told), _("Expected cost"): _together(cost)} | paid)
     yield ""
     yield _("Estimates of first order, from the texts that were given; they hold for texts like them.")
     yield from _heading(_("Command to replay"))
@@ -85,6 +88,10 @@ def _heading(words: str) -> list[str]:
 
 def _facts(facts: dict[str, str]) -> list[str]:
     return [f"- {head}: {inert(_plain(told))}" for head, told in facts.items()]
+
+
+def _together(parts: list[str]) -> str:
+    return " · ".join(filter(None, parts))
 
 
 def _plain(told: str) -> str:

@@ -11,6 +11,7 @@ _CHIPS = {
     mark("undecided"): "open",
     mark("measured"): "yes",
     mark("not measured"): "open",
+    mark("does not pay in time"): "no",
     mark("not tested"): "open",
     mark("better"): "yes",
     mark("worse"): "no",

@@ -243,17 +243,17 @@ def _told(record: BreakEvenRecord, horizon: float) -> str:
         return _("measured; with --value it is told when that pays back")
     if months.low is None:
         return _("never pays back, over the whole interval of the gain")
-    told = {"soonest": f"{months.low:.2g}", "horizon": f"{horizon:g}"}
+    told = {"soonest": _count(months.low), "horizon": f"{horizon:g}"}
     if months.value is None:
         return _("does not pay back at the measured gain; %(soonest)s months at the soonest, may never", **told)
-    told["months"] = f"{months.value:.2g}"
+    told["months"] = _count(months.value)
     if months.high is None:
         return _(
             "pays back in %(months)s months (%(soonest)s months at the soonest, may never); not surely within "
             "%(horizon)s",
             **told,
         )
-    told["latest"] = f"{months.high:.2g}"
+    told["latest"] = _count(months.high)
     if months.high <= horizon:
         return _("pays back in %(months)s months (%(soonest)s months at the soonest, %(latest)s at the latest)", **told)
     return _(
@@ -261,3 +261,8 @@ def _told(record: BreakEvenRecord, horizon: float) -> str:
         "within %(horizon)s",
         **told,
     )
+
+
+def _count(months: float) -> str:
+    """A number of months, never the bare 1 that would want a singular."""
+    return f"{months:.1f}" if months < 9.95 else f"{months:,.0f}"

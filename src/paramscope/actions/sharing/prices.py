@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from paramscope.actions.sharing.figures import Price
 from paramscope.domains.yaml_file import read_yaml
@@ -16,21 +15,15 @@ from paramscope.errors import UsageError
 from paramscope.result.manifest import first_fault
 from paramscope.wording import did_you_mean, listed, quoted
 
+LEAST, MOST = 1e-9, 1e18
+"""Bounds of what is no plain mistake; within them no cost is too large for a number."""
 
-def _finite(value: float) -> float:
-    """Refuse infinities and what is no number.
+VALUE_BOUNDS = 1e-18, MOST
+"""Likewise of what a request is worth more for each percent of errors fewer."""
 
-    Raises:
-        ValueError: it is one of them.
-    """
-    if not math.isfinite(value):
-        raise ValueError("a finite number is expected")
-    return value
-
-
-Amount = Annotated[float, Field(ge=0, strict=True), AfterValidator(_finite)]
-Positive = Annotated[float, Field(gt=0, strict=True), AfterValidator(_finite)]
-Share = Annotated[float, Field(gt=0, le=1, strict=True)]
+Amount = Annotated[float, Field(ge=0, le=MOST, strict=True)]
+Positive = Annotated[float, Field(ge=LEAST, le=MOST, strict=True)]
+Share = Annotated[float, Field(ge=LEAST, le=1, strict=True)]
 
 
 class Prices(BaseModel):
@@ -56,7 +49,7 @@ class Prices(BaseModel):
     requests_per_month: Positive
     tokens_per_request: Positive
     concurrent_requests: Positive
-    peak_factor: Annotated[float, Field(ge=1, strict=True), AfterValidator(_finite)]
+    peak_factor: Annotated[float, Field(ge=1, le=MOST, strict=True)]
     training_tokens_per_domain: Positive
     horizon_months: Positive
     bytes_per_parameter: Positive

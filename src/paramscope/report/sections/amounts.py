@@ -47,7 +47,7 @@ def size(value: float) -> str:
 
 def months(value: float) -> str:
     """A number of months: one digit behind the point below ten."""
-    return fixed(value, 1 if value < 10 else 0)
+    return "<0.1" if 0 < value < 0.05 else fixed(value, 1 if value < 10 else 0)
 
 
 def fewer(value: float) -> str:

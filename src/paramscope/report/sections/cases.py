@@ -30,7 +30,7 @@ class Case:
 
     Attributes:
         kind: ``untold`` where no measured gain has a value in money; else whether the way that leaves most money
-            surely ``pays`` back or falls ``short``.
+            surely ``pays`` back in time or falls ``short``.
         way: that leaves most money; empty where untold.
         proposals: by priority, as they would be then.
     """
@@ -48,7 +48,8 @@ class Case:
 def stored_case(material: Material) -> Case:
     """The case at the stored prices."""
     best = best_way(material.shared) if material.shared else None
-    kind = UNTOLD if best is None else PAYS if surely_pays(best) else SHORT
+    horizon = float(material.shared.prices["horizon_months"]) if material.shared else 0.0
+    kind = UNTOLD if best is None else PAYS if surely_pays(best, horizon) else SHORT
     return Case(kind, best.option if best else "", material.planned().proposals)
 
 

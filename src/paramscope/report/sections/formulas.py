@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from paramscope.actions.sharing.prices import Prices, default_prices
+from paramscope.actions.sharing.prices import VALUE_BOUNDS, Prices, default_prices
 from paramscope.report.material import Material
 from paramscope.result.shared import Figure, Shared
 
@@ -40,7 +40,7 @@ def reckoning(material: Material) -> dict[str, Any] | None:
         }
     return {
         "prices": numbers(shared),
-        "bounds": {name: bounds(name) for name in sorted(editable(shared))},
+        "bounds": {name: bounds(name) for name in sorted(editable(shared))} | {"value": list(VALUE_BOUNDS)},
         "own": own_prices(shared),
         "currency": str(shared.prices["currency"]),
         "value": shared.arguments.get("value"),
@@ -83,17 +83,10 @@ def own_prices(shared: Shared) -> dict[str, float | str]:
     return {name: value for name, value in defaults().items() if name != "bytes_per_parameter" or name in kept}
 
 
-def bounds(name: str) -> list[float | bool | None]:
-    """What a price may be: its least, whether it must be above that, and its most."""
-    least, above, most = 0.0, False, None
-    for rule in Prices.model_fields[name].metadata:
-        if (given := getattr(rule, "gt", None)) is not None:
-            least, above = float(given), True
-        if (given := getattr(rule, "ge", None)) is not None:
-            least = max(least, float(given))
-        if (given := getattr(rule, "le", None)) is not None:
-            most = float(given)
-    return [least, above, most]
+def bounds(name: str) -> list[float]:
+    """What a price may be: its least and its most."""
+    rules = Prices.model_fields[name].metadata
+    return [float(next(getattr(rule, end) for rule in rules if hasattr(rule, end))) for end in ("ge", "le")]
 
 
 def compiled(figure: Figure) -> Tree:

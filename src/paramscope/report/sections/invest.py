@@ -11,7 +11,7 @@ from paramscope.report.sections.options import PlacedRow, placed_rows
 from paramscope.report.sections.pilots import PilotTable, pilot_tables
 from paramscope.report.sections.prices import PriceForm, price_form
 from paramscope.report.sections.stages import Step, steps
-from paramscope.report.sections.ways import WayRow, best_answer, way_rows, way_words
+from paramscope.report.sections.ways import WayRow, best_answer, given_gains, way_rows, way_words
 from paramscope.sharing import told_limits
 
 
@@ -39,6 +39,7 @@ class InvestSection:
     Attributes:
         options: what can be done.
         ways: to share; None where that was not reckoned.
+        given: where the gains of the ways are from that no pilot measured; empty for none.
         share: the command that reckons it; empty where there is one domain alone.
         pilots: that were made.
         steps: of the plan.
@@ -48,6 +49,7 @@ class InvestSection:
 
     options: list[PlacedRow]
     ways: Ways | None
+    given: str
     share: str
     pilots: list[PilotTable]
     steps: list[Step]
@@ -65,6 +67,7 @@ def section(material: Material) -> InvestSection:
     return InvestSection(
         options=placed_rows(material),
         ways=ways,
+        given=_("; ").join(given_gains(shared)) if shared else "",
         share=share,
         pilots=pilot_tables(material),
         steps=steps(material),

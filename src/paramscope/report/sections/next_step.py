@@ -5,26 +5,41 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from paramscope.actions.proposing import MEASURED
-from paramscope.actions.share_proposal import way_sentence
-from paramscope.language import _, term
+from paramscope.language import _
 from paramscope.report.material import Material
-from paramscope.report.sections.cases import PAYS, Case
-from paramscope.report.sections.ways import live, told_live, way_heading
-from paramscope.report.text import figure, interval
+from paramscope.report.sections.amounts import fixed
+from paramscope.report.sections.cases import PAYS, SHORT, Case
+from paramscope.report.sections.options import domain_of, option_row, pilot_of
+from paramscope.report.sections.pilots import harm
+from paramscope.report.sections.share_option import unvalued
+from paramscope.report.sections.ways import given_gains
+from paramscope.report.tables import Cell
+from paramscope.report.text import clean
 from paramscope.result.planned import ProposalRecord
-from paramscope.result.shared import Shared
+from paramscope.wording import sentences
 
 
 @dataclass(frozen=True)
 class Next:
-    """The recommended next step; ``payback`` is empty where it is not about money."""
+    """The recommended next step.
+
+    Attributes:
+        headline: in a few words.
+        text: in sentences.
+        benefit: that can be expected, with its interval where it was measured.
+        measured: whether it was.
+        cost: that can be expected.
+        payback: when it pays back; empty where that is no question yet.
+        note: how that is known.
+    """
 
     headline: str
     text: str
-    benefit: str
-    cost: str
+    benefit: Cell
+    measured: bool
+    cost: Cell
+    payback: str
     note: str
-    payback: str = ""
 
 
 def next_step(material: Material, case: Case) -> Next:
@@ -37,72 +52,75 @@ def next_step(material: Material, case: Case) -> Next:
     Returns:
         The step. Money in it is markup, since it follows edited prices.
     """
-    if material.shared and case.kind == PAYS:
-        return _paying(material, material.shared, case.way)
     measured = [proposal for proposal in case.proposals if proposal.status == MEASURED]
     if measured:
-        note = _(
-            "Measured by a pilot on held-out texts. Roll out in stages: pilot, check against the criteria, extend."
-        )
-        return _proposed(measured[0], note)
+        return _proposed(material, case, measured[0], _measured_note(material, case))
     planned = material.planned()
     if planned.pilot:
         return Next(
-            planned.pilot.text,
-            "",
-            _("not known yet: that is what the pilot measures"),
-            _("a pilot takes minutes to hours of one machine; it changes nothing in the model"),
-            _("Nothing is promised here that was not measured."),
+            headline=planned.pilot.text,
+            text=_beside_sharing(material, case),
+            benefit=Cell(_("not known yet: that is what the pilot measures")),
+            measured=False,
+            cost=Cell(_("a pilot takes minutes to hours of one machine; it changes nothing in the model")),
+            payback="",
+            note=_("Nothing is promised here that was not measured."),
         )
-    return _proposed(case.proposals[0], _("No pilot of this run lowered the loss surely."))
+    return _proposed(material, case, case.proposals[0], _("No pilot of this run lowered the loss surely."))
 
 
-def _paying(material: Material, shared: Shared, way: str) -> Next:
-    """The way to share that leaves most money."""
-    currency = material.shown(str(shared.prices["currency"]))
-    note = _(
+def _proposed(material: Material, case: Case, proposal: ProposalRecord, note: str) -> Next:
+    row = option_row(material, case, proposal)
+    pays = proposal.name == "share" and case.kind == PAYS
+    headline, text = (row.heading, row.text) if pays else (proposal.headline, proposal.text)
+    more = text.removeprefix(headline).strip()
+    return Next(
+        headline=headline,
+        text=sentences(more, _harm(material, proposal), _beside_sharing(material, case)),
+        benefit=row.benefit,
+        measured=row.measured,
+        cost=row.cost,
+        payback=row.payback,
+        note=note,
+    )
+
+
+def _measured_note(material: Material, case: Case) -> str:
+    if case.kind != PAYS:
+        return _(
+            "Measured by a pilot on held-out texts. Roll out in stages: pilot, check against the criteria, extend."
+        )
+    sources = given_gains(material.shared) if material.shared else []
+    if sources:
+        return _(
+            "The gain was given (--gains; from: %(sources)s) and not measured by a pilot of this run; the money "
+            "follows from it, the value of a request and the prices.",
+            sources=_("; ").join(sources),
+        )
+    return _(
         "What was measured is the loss on held-out texts; the money follows from the value of a request and the prices "
         "that were given, and from taking one percent less loss for one percent fewer errors."
     )
-    return Next(
-        headline=_("Share: %(way)s", way=way_heading(way)),
-        text=way_sentence(shared, way),
-        benefit=told_live(
-            lambda value, between: _within(
-                _("%(currency)s %(value)s a month", currency=currency, value=value), between
-            ),
-            live(shared, way, "benefit"),
-            live(shared, way, "benefit interval"),
-        ),
-        cost=told_live(
-            lambda once, month: _(
-                "%(currency)s %(once)s once and %(month)s more a month", currency=currency, once=once, month=month
-            ),
-            live(shared, way, "extra once"),
-            live(shared, way, "extra month"),
-        ),
-        note=note,
-        payback=live(shared, way, "pays back"),
+
+
+def _harm(material: Material, proposal: ProposalRecord) -> str:
+    """What a proposal to tune for one domain costs another."""
+    pilot, domain = pilot_of(material, proposal), domain_of(proposal)
+    lost = harm(pilot) if pilot else []
+    if domain is None or not lost:
+        return ""
+    return _(
+        "Serve it to %(domain)s alone: the loss of %(other)s rose by %(loss)s nats per token.",
+        domain=clean(domain),
+        other=clean(lost[0][0]),
+        loss=fixed(lost[0][1], 3),
     )
 
 
-def _proposed(proposal: ProposalRecord, note: str) -> Next:
-    more = proposal.text.removeprefix(proposal.headline).strip()
-    cost = _("not known") if proposal.cost is None else _in_unit(figure(proposal.cost), proposal.cost_unit)
-    return Next(proposal.headline, more, _benefit(proposal), cost, note)
-
-
-def _benefit(proposal: ProposalRecord) -> str:
-    found = proposal.benefit
-    if found is None:
-        return _("not measured")
-    value = _in_unit(figure(found.value), proposal.unit)
-    return value if found.low is None or found.high is None else _within(value, interval(found.low, found.high, figure))
-
-
-def _within(value: str, between: str) -> str:
-    return _("%(value)s (95%% interval %(interval)s)", value=value, interval=between)
-
-
-def _in_unit(value: str, unit: str) -> str:
-    return _("%(value)s %(unit)s", value=value, unit=term(unit))
+def _beside_sharing(material: Material, case: Case) -> str:
+    """Why sharing, whose gain is known, is not what is recommended."""
+    if case.kind == SHORT:
+        return _("Sharing does not surely pay back in time at these prices.")
+    if unvalued(material.shared, case):
+        return _("Whether sharing pays cannot be said until a request is given a value.")
+    return ""

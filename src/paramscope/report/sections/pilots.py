@@ -74,6 +74,14 @@ def pilot_tables(material: Material) -> list[PilotTable]:
     return tables
 
 
+def harm(pilot: PilotRecord) -> list[tuple[str, float]]:
+    """The domain that loses most by the plan, and how much, where that is more than may be."""
+    others = pilot.effects[0].others if pilot.effects else {}
+    lost = {name: found.value for name, found in others.items() if found.value is not None}
+    worst = max(lost, key=lambda name: lost[name], default=None)
+    return [(worst, lost[worst])] if worst is not None and lost[worst] > MOST_LOST else []
+
+
 def control_heading(name: str) -> str:
     """A plan or control of a tuning pilot in a few words; as it stands where it is none that is known."""
     known = {

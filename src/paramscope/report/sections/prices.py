@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from paramscope.actions.sharing.prices import VALUE_BOUNDS
 from paramscope.language import _
 from paramscope.report.material import Material
 from paramscope.report.sections.formulas import bounds, can_be_edited, editable, numbers, own_prices
@@ -27,7 +28,7 @@ class Field:
         unit: of the number.
         value: as a field takes it.
         least: smallest value that the field takes.
-        most: largest; empty for none.
+        most: largest.
     """
 
     name: str
@@ -89,7 +90,9 @@ def price_form(material: Material, shared: Shared) -> PriceForm:
         fields = [_field(name, labels[name], there[name]) for name in names if name in kept]
         if names[0] == _WORK[0]:
             value = shared.arguments.get(VALUE)
-            fields.append(Field(VALUE, *labels[VALUE], "" if value is None else as_typed(float(value)), "0", ""))
+            least, most = VALUE_BOUNDS
+            shown = "" if value is None else as_typed(float(value))
+            fields.append(Field(VALUE, *labels[VALUE], shown, as_typed(least), as_typed(most)))
         groups.append(Group(heading, fields))
     value = shared.arguments.get(VALUE)
     return PriceForm(
@@ -139,8 +142,8 @@ def _scalar(value: float | str) -> str:
 
 
 def _field(name: str, label: tuple[str, str], value: float) -> Field:
-    least, _above, most = bounds(name)
-    return Field(name, *label, as_typed(value), as_typed(float(least or 0)), "" if most is None else as_typed(most))
+    least, most = bounds(name)
+    return Field(name, *label, as_typed(value), as_typed(least), as_typed(most))
 
 
 _WORK = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from markupsafe import Markup
@@ -13,9 +13,10 @@ from markupsafe import Markup
 from paramscope.language import _
 from paramscope.report.material import Material
 from paramscope.report.sections.amounts import fixed
-from paramscope.report.sections.cases import by_case
-from paramscope.report.sections.options import pilot_command
-from paramscope.report.sections.pilots import MOST_LOST, changed
+from paramscope.report.sections.cases import SHORT, Case, by_case
+from paramscope.report.sections.options import domain_of
+from paramscope.report.sections.pilots import MOST_LOST, changed, harm
+from paramscope.report.sections.share_option import pilot_command, unvalued
 from paramscope.report.sections.ways import way_heading
 from paramscope.report.text import clean
 from paramscope.result.planned import Planned, ProposalRecord
@@ -44,18 +45,10 @@ class Step:
 
 def steps(material: Material) -> list[Step]:
     """The four steps, in the language that is spoken."""
-    planned = material.planned()
-    if planned.pilot:
-        decide = [
-            Note(_("Go on if: %(criteria)s", criteria=planned.pilot.go_on)),
-            Note(_("Stop if: %(criteria)s", criteria=planned.pilot.stop)),
-        ]
-    else:
-        decide = [Note(_("All domains had a pilot. The first row of the table of options is what they speak for."))]
     return [
-        Step(_("Pilot"), _pilots(material, planned)),
-        Step(_("Decide: go on or stop"), decide),
-        Step(_("Roll out in stages"), _all_roll_outs(material)),
+        Step(_("Pilot"), _pilots(material, material.planned())),
+        Step(_("Decide: go on or stop"), _by_case(material, lambda case: _decide(material, case))),
+        Step(_("Roll out in stages"), _by_case(material, lambda case: _roll_out(material, case))),
         Step(_("Monitor"), _monitor(material)),
     ]
 
@@ -92,18 +85,16 @@ def _tried(tuned: TunedDomain, pilot: PilotRecord) -> Note:
         "Made for %(domain)s: the plan changed the loss on held-out texts by %(change)s (%(interval)s) nats per token.",
         **told,
     )
-    lost = {name: found.value for name, found in plan.others.items() if found.value is not None}
-    worst = max(lost, key=lambda name: lost[name], default=None)
     if not _fell(plan.domain) or not _fell_for_every_seed(tuned.domain, pilot):
         end = _("The criteria to go on are not met: the loss did not fall with its whole interval and for every seed.")
         return Note(sentences(made, end), "not supported")
-    if worst is not None and lost[worst] > MOST_LOST:
+    for other, loss in harm(pilot):
         end = _(
             "The criteria to go on are not met for one model for all: the loss of %(other)s rose by %(loss)s nats per "
             "token. Serve what was trained to %(domain)s alone.",
             **told,
-            other=clean(worst),
-            loss=fixed(lost[worst], 3),
+            other=clean(other),
+            loss=fixed(loss, 3),
         )
         return Note(sentences(made, end), "not supported")
     met = _("The criteria to go on are met.")
@@ -132,22 +123,51 @@ def _mean(losses: Sequence[float | None]) -> float:
     return sum(math.inf if loss is None else loss for loss in losses) / len(losses) if losses else math.nan
 
 
-def _all_roll_outs(material: Material) -> list[Note]:
+def _by_case(material: Material, make: Callable[[Case], list[Note]]) -> list[Note]:
+    """The notes of all cases, those of one that is not the stored one hidden."""
     return [
         dataclasses.replace(note, attributes=attributes)
-        for notes, attributes in by_case(material, lambda case: _roll_out(material, case.proposals))
+        for notes, attributes in by_case(material, make)
         for note in notes
     ]
 
 
-def _roll_out(material: Material, proposals: list[ProposalRecord]) -> list[Note]:
-    first = next((record for record in proposals if record.status == "measured"), None)
-    if first is None:
-        return [
-            Note(_("Not yet: nothing was measured to help. Serve the model as it is until a pilot says otherwise."))
+def _first(case: Case) -> ProposalRecord | None:
+    """What a case recommends to carry out."""
+    return next((record for record in case.proposals if record.status == "measured"), None)
+
+
+def _decide(material: Material, case: Case) -> list[Note]:
+    """Criteria to go on or stop: of what is recommended, and of the pilot that comes next."""
+    first, pilot = _first(case), material.planned().pilot
+    found = []
+    if first and first.name == "share":
+        go_on = _(
+            "after training on all texts at hand the loss falls on the held-out texts of all domains together, with "
+            "its whole interval, and no domain loses more than %(most)s nats per token; and by that gain it still pays "
+            "back in the time that is set.",
+            most=MOST_LOST,
+        )
+        found = [
+            Note(_("Sharing, go on if: %(criteria)s", criteria=go_on)),
+            Note(_("Sharing, stop if: one of these does not hold; then leave the model as it is.")),
         ]
+    if pilot:
+        return [
+            *found,
+            Note(_("Next pilot, go on if: %(criteria)s", criteria=pilot.go_on)),
+            Note(_("Next pilot, stop if: %(criteria)s", criteria=pilot.stop)),
+        ]
+    return [*found, Note(_("All domains had a pilot. The first row of the table of options is what they speak for."))]
+
+
+def _roll_out(material: Material, case: Case) -> list[Note]:
+    first = _first(case)
+    if first is None:
+        return [Note(_not_yet(material, case))]
     run = shlex.quote(str(material.folder or "RUN"))
     export = _export(material, first)
+    domain = domain_of(first)
     begin = _("Begin with the first row of the table. Train on all texts at hand: a pilot trains on few, for minutes.")
     return [
         Note(begin),
@@ -156,13 +176,34 @@ def _roll_out(material: Material, proposals: list[ProposalRecord]) -> list[Note]
             _("Before it serves anyone, hold the trained model against the same held-out texts of every domain:"),
             command=f"paramscope evaluate TRAINED --run {run}",
         ),
-        Note(
-            _(
-                "Let it answer a small part of the requests of one domain, the model as it is the rest, and compare. "
-                "Then take all requests of that domain, then the next domain."
-            )
-        ),
+        Note(_one_by_one() if domain is None else _one_alone(domain)),
     ]
+
+
+def _one_by_one() -> str:
+    return _(
+        "Let it answer a small part of the requests of one domain, the model as it is the rest, and compare. Then take "
+        "all requests of that domain, then the next domain."
+    )
+
+
+def _one_alone(domain: str) -> str:
+    return _(
+        "Let it answer a small part of the requests of %(domain)s, the model as it is the rest, and compare. Then take "
+        "all requests of %(domain)s, and those of no other domain.",
+        domain=clean(domain),
+    )
+
+
+def _not_yet(material: Material, case: Case) -> str:
+    if case.kind == SHORT:
+        return _(
+            "Not yet: what was measured to help does not surely pay back in time at these prices. Serve the model as "
+            "it is until prices, the value of a request or the gain change."
+        )
+    if unvalued(material.shared, case):
+        return _("Not yet: gains were given, but not what they are worth. Say what a request is worth, then decide.")
+    return _("Not yet: nothing was measured to help. Serve the model as it is until a pilot says otherwise.")
 
 
 def _export(material: Material, first: ProposalRecord) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from paramscope.actions.share_proposal import best_way, surely_left
+from paramscope.actions.share_proposal import best_way, surely_left, surely_pays
 from paramscope.actions.sharing.costs import told_option
 from paramscope.language import _
 from paramscope.report.sections.amounts import FORMS, fewer, filled, money, months, significant
@@ -86,16 +86,23 @@ def way_words(shared: Shared) -> dict[str, str]:
             "Gains were measured. Say what a request is worth more for each percent of errors fewer, and they are held "
             "against the costs."
         ),
+        "more-than-all": _("more than all"),
         "best-pays": _(
             "At these prices, of the ways whose gain was measured, “{way}” leaves the most money in the time to "
-            "pay back ({horizon} months): at least {left} {currency} after its extra costs, even at the lower end of "
-            "its gain."
+            "pay back (in months: {horizon}): at least {left} {currency} after its extra costs, even at the lower end "
+            "of its gain."
         ),
         "best-short": _(
-            "At these prices no way whose gain was measured surely pays back in the time that is set ({horizon} "
-            "months). The nearest is “{way}”: at the lower end of its gain it is {left} {currency} short."
+            "At these prices no way whose gain was measured surely pays back in the time that is set (in months: "
+            "{horizon}). The nearest is “{way}”: at the lower end of its gain it is {left} {currency} short."
         ),
     } | {f"way {option.name}": way_heading(option.name) for option in shared.options}
+
+
+def given_gains(shared: Shared) -> list[str]:
+    """Where the gains are from that no pilot of the run measured; empty where there are none such."""
+    given = shared.arguments.get("gains") if shared.pilot is None else None
+    return list(dict.fromkeys(clean(str(gain["source"])) for gain in given or []))
 
 
 def live(shared: Shared, way: str, cell: str) -> Markup:
@@ -130,7 +137,8 @@ def answers(shared: Shared) -> dict[str, dict[str, str]]:
             "extra once": money(record.once.value),
             "extra month": money(record.month.value),
             "needed value": significant(record.per_request.value),
-            "needed gain": fewer(record.needed.value) if record.needed else MISSING,
+            "needed gain": _needed(words, record),
+            "gain share": _share(shared, record),
             "gain": _middle(record.gain, fewer, words["unmeasured"]),
             "gain interval": _between(words, record.gain, fewer),
             "benefit": _middle(record.benefit, money, MISSING),
@@ -175,13 +183,31 @@ def best_answer(shared: Shared) -> str:
     best = best_way(shared)
     if best is None:
         return words["best-valueless"]
-    left = surely_left(best, horizon)
     return filled(
-        words["best-pays" if left > 0 else "best-short"],
+        words["best-pays" if surely_pays(best, horizon) else "best-short"],
         way=way_heading(best.option),
         horizon=significant(horizon),
-        left=money(abs(left)),
+        left=money(abs(surely_left(best, horizon))),
         currency=clean(str(shared.prices["currency"])),
+    )
+
+
+def _needed(words: dict[str, str], record: BreakEvenRecord) -> str:
+    if record.needed is None:
+        return MISSING
+    return fewer(record.needed.value) if record.needed.value <= 100 else words["more-than-all"]
+
+
+def _share(shared: Shared, record: BreakEvenRecord) -> str:
+    """Of a gain that was measured on some domains only: what it is over all requests, the others counted as none."""
+    measured, domains = len(record.measured), len(shared.domains)
+    if record.gain is None or record.gain.value is None or measured == domains:
+        return ""
+    return _(
+        "on %(measured)s of %(domains)s domains; over all %(all)s",
+        measured=measured,
+        domains=domains,
+        all=fewer(record.gain.value * measured / domains),
     )
 
 

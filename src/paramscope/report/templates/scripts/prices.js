@@ -70,7 +70,7 @@ if (numbers.invest) {
   const size = (number) =>
     number >= 2 ** 30 ? `${fixed(number / 2 ** 30, 1)} GiB` : `${fixed(Math.max(number / 2 ** 20, 1), 0)} MiB`;
   const fewer = (number) => `${fixed(number, 1)}%`;
-  const monthsOf = (number) => fixed(number, number < 10 ? 1 : 0);
+  const monthsOf = (number) => (number > 0 && number < 0.05 ? "<0.1" : fixed(number, number < 10 ? 1 : 0));
   const forms = {
     storage: size,
     "serving memory": size,
@@ -103,7 +103,7 @@ if (numbers.invest) {
       "extra once": money(found.once),
       "extra month": money(found.month),
       "needed value": significant(found.perRequest),
-      "needed gain": found.needed === null ? "–" : fewer(found.needed),
+      "needed gain": found.needed === null ? "–" : found.needed <= 100 ? fewer(found.needed) : words["more-than-all"],
       benefit: benefit && benefit.value !== null ? money(benefit.value) : "–",
       "benefit interval":
         benefit && benefit.low !== null && benefit.high !== null
@@ -120,7 +120,7 @@ if (numbers.invest) {
       .map(([name, { found }]) => ({
         name,
         left: prices.horizon_months * (found.benefit.low - found.month) - found.once,
-        pays: found.months.high !== null,
+        pays: found.months.high !== null && found.months.high <= prices.horizon_months,
       }));
     return left.length ? left.reduce((best, other) => (other.left > best.left ? other : best)) : null;
   };
@@ -128,7 +128,7 @@ if (numbers.invest) {
   const bestTold = (words, best) => {
     const measured = Object.values(invest.ways).some((way) => way.gain !== null);
     if (!best) return words[measured ? "best-valueless" : "best-unmeasured"];
-    return fill(words[best.left > 0 ? "best-pays" : "best-short"], {
+    return fill(words[best.pays ? "best-pays" : "best-short"], {
       way: words[`way ${best.name}`],
       horizon: significant(prices.horizon_months),
       left: money(Math.abs(best.left)),
@@ -175,9 +175,8 @@ if (numbers.invest) {
     const name = input.dataset.price;
     if (input.value === "" && !input.validity.badInput && name === "value") return null;
     const number = input.value === "" ? NaN : Number(input.value);
-    const [least, above, most] = name === "value" ? [0, true, null] : invest.bounds[name];
-    const fits = Number.isFinite(number) && (above ? number > least : number >= least);
-    return fits && (most === null || number <= most) ? number : undefined;
+    const [least, most] = invest.bounds[name];
+    return number >= least && number <= most ? number : undefined;
   };
 
   const labels = (inputs, told) => inputs.map((input) => input.dataset.label).join(told.dataset.between);
@@ -211,7 +210,12 @@ if (numbers.invest) {
         changed.length ? fill(told.dataset.changed, { names: labels(changed, told) }) : told.dataset.same,
         refused.length ? fill(told.dataset.refused, { names: labels(refused, told) }) : "",
       ].join(" ").trim();
-      for (const note of all(".price-edited", place.closest(".page"))) note.hidden = !changed.length;
+      const edited = changed.map((input) => input.dataset.price);
+      for (const note of all(".price-edited", place.closest(".page"))) {
+        const about = note.dataset.prices?.split(" ") ?? edited;
+        note.hidden = !about.some((name) => edited.includes(name));
+      }
+      place.classList.toggle("edited", edited.length > 0);
       const file = place.querySelector(".yaml");
       file.textContent = asYaml() || file.dataset.none;
       const command = place.querySelector(".price-command");
