@@ -85,7 +85,7 @@ def test_months_and_requests_by_hand() -> None:
     assert list(record.benefit.model_dump().values()) == pytest.approx([1000, 500, 1500])
     assert list(record.months.model_dump().values()) == pytest.approx([1200 / 900, 1200 / 1400, 1200 / 400])
     assert list(record.requests.model_dump().values()) == pytest.approx([200 / 1, 200 / 1.5, 200 / 0.5])
-    assert record.told == "pays back in 1.3 months (0.86 months at the soonest, 3 at the latest)"
+    assert record.told == "pays back in 1.3 months (0.9 months at the soonest, 3.0 at the latest)"
 
 
 def test_only_measured_domains_bring_something() -> None:
@@ -110,7 +110,7 @@ def test_an_end_without_a_payback_is_never() -> None:
     assert record.requests is not None
     assert record.months.high is None
     assert record.requests.high is None
-    assert record.told == "pays back in 6 months (1.3 months at the soonest, may never); not surely within 12"
+    assert record.told == "pays back in 6.0 months (1.3 months at the soonest, may never); not surely within 12"
 
 
 def test_a_gain_too_small_for_the_monthly_cost_never_pays_back_but_may() -> None:
