@@ -12,7 +12,7 @@ from paramscope.figures.album import draw_figures
 from paramscope.figures.lines import Panel, line_figure
 from paramscope.figures.style import styled
 from paramscope.report.charts.colours import series_style
-from paramscope.report.charts.lines import Series
+from paramscope.report.charts.frame import Series
 from paramscope.result.profile import Profile
 from tests.reference import made_up_layers, make_profile
 from tests.report.checks import made_up_checks

@@ -25,9 +25,10 @@ from paramscope.report.charts.colours import (
     series_style,
     shade,
 )
+from paramscope.report.charts.frame import HALF, NARROW, PANEL, WIDE, Axis, Frame, Series
 from paramscope.report.charts.heattable import heat_class
 from paramscope.report.charts.labels import spread
-from paramscope.report.charts.lines import HALF, NARROW, PANEL, WIDE, Axis, Frame, Series, line_chart
+from paramscope.report.charts.lines import line_chart
 from paramscope.report.charts.svg import SVG, element, layer_ticks, nice_range, value_ticks
 from paramscope.report.text import percent, text_width
 

@@ -14,7 +14,7 @@ import pytest
 
 from paramscope.actions.sharing.groups import domain_tree
 from paramscope.language import speaking
-from paramscope.report.charts.lines import Axis
+from paramscope.report.charts.frame import Axis
 from paramscope.report.charts.svg import SVG
 from paramscope.report.charts.tree import Node, tree_chart, tree_range
 from paramscope.report.environment import environment

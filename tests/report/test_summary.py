@@ -11,7 +11,7 @@ from paramscope.actions.roles import Role
 from paramscope.report import Material
 from paramscope.report.sections import summary
 from paramscope.report.sections.amounts import fixed
-from paramscope.report.sections.headlines import Finding
+from paramscope.report.sections.finding import Finding
 from paramscope.report.text import change, figure, interval, points
 from tests.reference import make_profile
 from tests.report.checks import VERDICTS, made_up_checks, made_up_parts

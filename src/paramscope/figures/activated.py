@@ -10,7 +10,7 @@ from paramscope.figures.lines import Panel, lettered, line_figure
 from paramscope.figures.style import COLUMN, PAGE
 from paramscope.figures.subject import JACKKNIFE, Drawn, LeftOut, Subject
 from paramscope.report.charts.colours import series_style
-from paramscope.report.charts.lines import Series
+from paramscope.report.charts.frame import Series
 from paramscope.report.text import compact, scientific
 from paramscope.result.profile import PAPER_THRESHOLD, Estimate, Profile
 

@@ -9,7 +9,7 @@ from paramscope.figures.lines import Panel, line_figure
 from paramscope.figures.matrices import Scale, heat_figure
 from paramscope.figures.subject import JACKKNIFE, Drawn, LeftOut, Subject, marked
 from paramscope.report.charts.colours import series_style
-from paramscope.report.charts.lines import Series
+from paramscope.report.charts.frame import Series
 from paramscope.report.charts.svg import nice_range
 from paramscope.report.text import percent, scientific
 from paramscope.result.profile import PAPER_THRESHOLD, Estimate

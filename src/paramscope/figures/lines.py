@@ -14,8 +14,8 @@ from matplotlib.ticker import FixedLocator
 from numpy.typing import NDArray
 
 from paramscope.figures.style import INK, PAGE, SIZE, SMALL, colour, dashes, fit, marker, panel, sheet, width_of
+from paramscope.report.charts.frame import Series
 from paramscope.report.charts.labels import spread
-from paramscope.report.charts.lines import Series
 from paramscope.report.charts.svg import layer_ticks, value_ticks
 
 _GAP = 8.4

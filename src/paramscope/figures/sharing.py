@@ -7,7 +7,7 @@ import numpy as np
 from paramscope.figures.lines import Panel, line_figure
 from paramscope.figures.subject import Drawn, LeftOut, Subject
 from paramscope.report.charts.colours import series_style
-from paramscope.report.charts.lines import Series
+from paramscope.report.charts.frame import Series
 from paramscope.report.charts.svg import layer_ticks, nice_range
 from paramscope.report.text import percent
 from paramscope.result.shared import Shared

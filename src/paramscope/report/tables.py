@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from paramscope.report.charts.lines import Series
+from paramscope.report.charts.frame import Series
 from paramscope.report.text import compact, cosine, figure, interval, layer_range, percent
 from paramscope.report.words import word
 from paramscope.result.profile import Estimate, Profile

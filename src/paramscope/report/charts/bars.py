@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from paramscope.language import _
 from paramscope.measures.ranks import Interval
-from paramscope.report.charts.lines import Axis
+from paramscope.report.charts.frame import Axis
 from paramscope.report.charts.svg import Scale, element, layer_ticks, number, picture, value_ticks
 from paramscope.report.text import interval, text_width
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from paramscope.language import _
-from paramscope.report.charts.colours import Style
+from paramscope.report.charts.frame import Across, Axis, Frame, Mark, Series
 from paramscope.report.charts.labels import spread
 from paramscope.report.charts.svg import Scale, element, layer_ticks, number, picture, value_ticks
 from paramscope.report.text import fit, interval, text_width
@@ -21,68 +21,10 @@ _LEADER = 18.0
 _FEW = 6
 
 
-@dataclass(frozen=True)
-class Series:
-    """One line.
-
-    Attributes:
-        name: at its end and in its tool tip.
-        values: one a layer (or other place), NaN where there is none.
-        low: lower ends of the intervals, NaN where there is none.
-        high: upper ends.
-        style: colour, dashes, marker.
-        background: drawn thin, without band, markers and label.
-    """
-
-    name: str
-    values: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    style: Style
-    background: bool = False
-
-
-@dataclass(frozen=True)
-class Axis:
-    """The vertical axis: its range, how a value is written at a tick and in a tool tip."""
-
-    low: float
-    high: float
-    tick: Callable[[float], str]
-    exact: Callable[[float], str]
-
-
-@dataclass(frozen=True)
-class Across:
-    """The horizontal axis: its places, from left to right.
-
-    Attributes:
-        at: where each stands, in any unit.
-        pad: room beside the first and the last, in that unit.
-        ticks: what is written at each, where there is room.
-        told: each in a tool tip.
-        caption: what they are.
-    """
-
-    at: tuple[float, ...]
-    pad: float
-    ticks: tuple[str, ...]
-    told: tuple[str, ...]
-    caption: str
-
-
 def _layers(count: int) -> Across:
     numbers, told = zip(*((str(layer), _("layer %(layer)s", layer=layer)) for layer in range(count)), strict=True)
     # Half a layer of room at both ends keeps the columns of a heat map below in line with the points.
     return Across(tuple(map(float, range(count))), 0.5, numbers, told, _("layer, from the input (0) on"))
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A place of the horizontal axis that is pointed out, and what is written above it."""
-
-    place: int
-    told: str
 
 
 @dataclass(frozen=True)
@@ -94,46 +36,6 @@ class _Places(Scale):
     def __call__(self, value: float) -> float:
         whole = int(value)
         return super().__call__(self.at[whole] if whole == value else value)
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Size of a chart in the units of its view box.
-
-    Attributes:
-        width: of the whole chart.
-        height: at least; many labels need more.
-        left: room for the ticks.
-        right: room for the labels, at most.
-        top: room for the names of the zones.
-        bottom: room for the layers.
-        font: size of the text, as in the style sheet.
-        css: class.
-        ticks: at most, on the vertical axis.
-        tips: whether every point has a tool tip.
-        labels: whether lines have labels at their ends.
-        room: from one marker of a line to its next, where there are many lines.
-    """
-
-    width: float
-    height: float
-    left: float
-    right: float
-    top: float
-    bottom: float
-    font: float
-    css: str
-    ticks: int
-    tips: bool = False
-    labels: bool = True
-    room: float = 32.0
-
-
-SHORT = Frame(900, 250, 52, 214, 28, 44, 13, "wide", 4, tips=True)
-WIDE = Frame(900, 400, 52, 214, 28, 44, 13, "wide", 6, tips=True)
-NARROW = Frame(400, 400, 44, 122, 28, 42, 12.5, "narrow", 6)
-HALF = Frame(440, 330, 44, 92, 28, 42, 12.5, "half", 6, tips=True)
-PANEL = Frame(260, 150, 40, 10, 8, 24, 12, "panel", 3, labels=False)
 
 
 def line_chart(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from paramscope.report.charts.lines import Axis
+from paramscope.report.charts.frame import Axis
 from paramscope.report.charts.svg import Scale, element, nice_range, number, picture, value_ticks
 from paramscope.report.text import fit, text_width
 

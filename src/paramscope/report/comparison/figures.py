@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from paramscope.language import _
 from paramscope.report.charts.colours import series_style
-from paramscope.report.charts.lines import HALF, PANEL, Across, Axis, Frame, Series, line_chart
+from paramscope.report.charts.frame import HALF, PANEL, Across, Axis, Frame, Series
+from paramscope.report.charts.lines import line_chart
 from paramscope.report.charts.svg import nice_range
 from paramscope.report.comparison.differences import Differences
 from paramscope.report.comparison.sampled import Estimates

@@ -15,7 +15,8 @@ from paramscope.actions.sharing.costs import ADAPTERS
 from paramscope.actions.tuning.layers import told_layers
 from paramscope.language import _, plural
 from paramscope.report.charts.colours import GREY, Style, series_style
-from paramscope.report.charts.lines import Across, Axis, Frame, Mark, Series, line_chart
+from paramscope.report.charts.frame import Across, Axis, Frame, Mark, Series
+from paramscope.report.charts.lines import line_chart
 from paramscope.report.charts.svg import nice_range
 from paramscope.report.material import Material
 from paramscope.report.sections.ways import live, told_live, way_heading

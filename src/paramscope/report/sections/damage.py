@@ -14,7 +14,8 @@ from paramscope.causal.verdicts import SetDamages
 from paramscope.language import _, mark
 from paramscope.measures.ranks import mean_interval
 from paramscope.report.charts.colours import GREY, Style, series_style
-from paramscope.report.charts.lines import HALF, Across, Axis, Series, line_chart
+from paramscope.report.charts.frame import HALF, Across, Axis, Series
+from paramscope.report.charts.lines import line_chart
 from paramscope.report.charts.svg import Scale, element, nice_range, number, picture, value_ticks
 from paramscope.report.tables import Cell, Table
 from paramscope.report.text import figure, interval, small_percent, told_value

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from paramscope.language import _
 from paramscope.measures.histogram import BINS, EDGES, quantile
 from paramscope.report.charts.colours import series_style
+from paramscope.report.charts.frame import NARROW, WIDE, Axis, Series
 from paramscope.report.charts.heattable import HeatTable, heat_table, packed, permille
-from paramscope.report.charts.lines import NARROW, WIDE, Axis, Series, line_chart
+from paramscope.report.charts.lines import line_chart
 from paramscope.report.findings import Verdict
 from paramscope.report.material import Material
 from paramscope.report.text import percent, scientific

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from paramscope.actions.sharing.groups import ALL_LAYERS, domain_tree, supported_groups
 from paramscope.language import _
-from paramscope.report.charts.lines import Axis
+from paramscope.report.charts.frame import Axis
 from paramscope.report.charts.tree import Node, tree_chart, tree_range
 from paramscope.report.material import Material
 from paramscope.report.tables import interval_of

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from paramscope.actions.pilots.judging import MARGIN
 from paramscope.actions.roles import Risk
 from paramscope.causal.verdicts import BREAKS
 from paramscope.causal.verdicts.told import told_verdict
 from paramscope.language import _, plural
-from paramscope.report.findings import Claim, Verdict
 from paramscope.report.material import Material
-from paramscope.report.sections.pilots import MOST_LOST
-from paramscope.report.text import change, clean, cosine, figure, interval, percent, points
-from paramscope.result.tuned import PilotRecord, TunedDomain
+from paramscope.report.sections.finding import Finding
+from paramscope.report.sections.headlines_pattern import apart_finding, depth_finding
+from paramscope.report.sections.headlines_pilots import pilot_findings
+from paramscope.report.text import clean, figure, interval
 from paramscope.result.verification import VerdictRecord
 from paramscope.wording import listed, sentences
 
@@ -24,138 +21,15 @@ MOST = 5
 """Findings on the page."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One sentence of evidence.
-
-    Attributes:
-        status: supported, not supported, undecided, or not tested.
-        sentence: what was found.
-        number: the number behind it.
-        interval: its 95 % interval; "" where there is none.
-        what: what the number is.
-        more: what to know beside it.
-        section: of the page, where the evidence stands.
-    """
-
-    status: str
-    sentence: str
-    number: str
-    interval: str
-    what: str
-    more: str
-    section: str
-
-
 def headlines(material: Material) -> list[Finding]:
     """The most telling, at most ``MOST``: the pattern, the domains, whether it is true, pilots, what is fragile."""
-    found = [_depth(material)]
+    found = [depth_finding(material)]
     if len(material.names) > 1:
-        found.append(_apart(material))
-    failed, rest = list(_failed(material)), [*_pilots(material), *_fragile(material), *_own(material)]
+        found.append(apart_finding(material))
+    failed, rest = list(_failed(material)), [*pilot_findings(material), *_fragile(material), *_own(material)]
     # Where there is no room for both, what failed is told rather than what held: the reader has to know it.
     tested = [] if failed and len(found) + len(failed) + len(rest) >= MOST else [_tested(material)]
     return [*found, *tested, *failed, *rest][:MOST]
-
-
-def _moved(claim: Claim) -> tuple[str, str]:
-    found = claim.overall.change
-    form = points if claim.key == "density" else change
-    number = form(found.value)
-    return number, interval(found.low, found.high, form) if math.isfinite(found.low) else ""
-
-
-def _depth(material: Material) -> Finding:
-    findings, section_name = material.findings, "details"
-    if not findings.comparable:
-        return Finding(
-            Verdict.UNDECIDED,
-            _("A model of one layer has no shallow and deep layers to compare."),
-            "", "", "", "", section_name,
-        )  # fmt: skip
-    claim = findings.claims["density"]
-    shallow, deep = percent(claim.overall.shallow, 0), percent(claim.overall.deep, 0)
-    told = {
-        Verdict.SUPPORTED: _(
-            "Shallow layers use more of their parameters than deep layers: density falls from %(shallow)s to %(deep)s.",
-            shallow=shallow,
-            deep=deep,
-        ),
-        Verdict.NOT_SUPPORTED: _(
-            "That shallow layers use more of their parameters does not hold here: density is %(shallow)s in shallow "
-            "and %(deep)s in deep layers. The paper’s pattern is not in this run.",
-            shallow=shallow,
-            deep=deep,
-        ),
-        Verdict.UNDECIDED: _(
-            "Whether deep layers are used less than shallow ones is open: density is %(shallow)s in shallow and "
-            "%(deep)s in deep layers.",
-            shallow=shallow,
-            deep=deep,
-        ),
-    }
-    number, told_interval = _moved(claim)
-    return Finding(
-        claim.overall.verdict,
-        told[claim.overall.verdict],
-        _("%(points)s points", points=number),
-        told_interval,
-        _("change of density from shallow to deep layers"),
-        _by_domain(claim),
-        section_name,
-    )
-
-
-def _by_domain(claim: Claim) -> str:
-    every = len(claim.domains)
-    if every < 2:
-        return ""
-    return _(
-        "By domain: supported in %(yes)s of %(all)s, not supported in %(no)s, undecided in %(open)s.",
-        yes=claim.count(Verdict.SUPPORTED),
-        no=claim.count(Verdict.NOT_SUPPORTED),
-        open=claim.count(Verdict.UNDECIDED),
-        all=every,
-    )
-
-
-def _apart(material: Material) -> Finding:
-    claim = material.findings.claims["gap"]
-    overall = claim.overall
-    if not material.findings.comparable or not math.isfinite(overall.shallow):
-        return Finding(
-            Verdict.UNDECIDED,
-            _("How alike the domains use the layers cannot be told from these texts."),
-            "", "", "", "", "sharing",
-        )  # fmt: skip
-    values = {"shallow": cosine(overall.shallow), "deep": cosine(overall.deep)}
-    told = {
-        Verdict.SUPPORTED: _(
-            "Domains part ways in deep layers: the distance between them (similarity within a domain less that across "
-            "domains) grows from %(shallow)s to %(deep)s. What they share lies rather in shallow layers.",
-            **values,
-        ),
-        Verdict.NOT_SUPPORTED: _(
-            "That domains part ways in deep layers does not hold here: the distance between them (similarity within a "
-            "domain less that across domains) is %(shallow)s in shallow and %(deep)s in deep layers.",
-            **values,
-        ),
-        Verdict.UNDECIDED: _(
-            "Whether the domains part ways in deep layers is open: the distance between them (similarity within a "
-            "domain less that across domains) is %(shallow)s in shallow and %(deep)s in deep layers.",
-            **values,
-        ),
-    }
-    number, told_interval = _moved(claim)
-    return Finding(
-        overall.verdict,
-        told[overall.verdict],
-        number,
-        told_interval,
-        _("change from shallow to deep layers"),
-        _by_domain(claim),
-        "sharing",
-    )
 
 
 def _verdict(material: Material, *claims: str) -> VerdictRecord | None:
@@ -294,54 +168,3 @@ def _fragile(material: Material) -> Iterator[Finding]:
         sentences(more, tried),
         "diagnosis",
     )
-
-
-def _pilots(material: Material) -> Iterator[Finding]:
-    """What tuning pilots showed: the first domain's, and what other domains lost by any."""
-    made = [(each, each.pilot) for each in (material.tuning.domains if material.tuning else []) if each.pilot]
-    made = [(each, pilot) for each, pilot in made if pilot.effects]
-    if not made:
-        return
-    tuned, pilot = made[0]
-    found = pilot.effects[0].domain
-    value, low, high = (math.nan if end is None else end for end in (found.value, found.low, found.high))
-    name = material.shown(tuned.domain)
-    if high < -MARGIN:
-        status, sentence = "supported", _("Tuning helps %(name)s: its held-out loss falls.", name=name)
-    elif low > -MARGIN:
-        status, sentence = (
-            "not supported",
-            _("That tuning helps %(name)s does not hold: its held-out loss did not fall.", name=name),
-        )
-    else:
-        status, sentence = "undecided", _("Whether tuning for %(name)s lowers its loss is open.", name=name)
-    counts = Counter(each.status for each in pilot.comparisons)
-    against = _(
-        "Against %(all)s controls of equal size: better than %(better)s, worse than %(worse)s.",
-        all=len(pilot.comparisons),
-        better=counts["better"],
-        worse=counts["worse"],
-    )
-    yield Finding(
-        status,
-        sentence,
-        change(value, 3),
-        interval(low, high, lambda end: change(end, 3)) if math.isfinite(low) else "",
-        _("nats per token, in a short pilot"),
-        sentences(against, *_harm(material, made)),
-        "invest",
-    )
-
-
-def _harm(material: Material, made: Sequence[tuple[TunedDomain, PilotRecord]]) -> Iterator[str]:
-    """What another domain lost by a pilot's plan, where that is more than may be."""
-    for tuned, pilot in made:
-        lost = {name: found.value for name, found in pilot.effects[0].others.items() if found.value is not None}
-        worst = max(lost, key=lambda name: lost[name], default=None)
-        if worst is not None and lost[worst] > MOST_LOST:
-            yield _(
-                "Tuning for %(name)s raised the loss of %(other)s by %(loss)s.",
-                name=material.shown(tuned.domain),
-                other=material.shown(worst),
-                loss=f"{lost[worst]:.3f}",
-            )

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from paramscope.language import _
 from paramscope.report.charts.colours import GREY, series_style
-from paramscope.report.charts.lines import HALF, Axis, Series, line_chart
+from paramscope.report.charts.frame import HALF, Axis, Series
+from paramscope.report.charts.lines import line_chart
 from paramscope.report.charts.svg import nice_range
 from paramscope.report.material import Material
 from paramscope.report.text import clean, percent, shorten

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from paramscope.actions.tuning.layers import told_layers
 from paramscope.language import _, plural
 from paramscope.report.charts.bars import Line, layer_bars
-from paramscope.report.charts.lines import Axis
+from paramscope.report.charts.frame import Axis
 from paramscope.report.charts.svg import nice_range
 from paramscope.report.material import Material
 from paramscope.report.text import percent

@@ -13,7 +13,8 @@ from paramscope.language import _
 from paramscope.measures.ranks import Interval
 from paramscope.measures.resample import Resampler
 from paramscope.report.charts.colours import GREY, Style, series_style
-from paramscope.report.charts.lines import HALF, Axis, Series, line_chart
+from paramscope.report.charts.frame import HALF, Axis, Series
+from paramscope.report.charts.lines import line_chart
 from paramscope.report.charts.svg import nice_range
 from paramscope.report.material import Material
 from paramscope.report.text import cosine

@@ -10,7 +10,8 @@ from paramscope.language import _, plural
 from paramscope.report.findings import COSINE_STEP, DENSITY_STEP
 from paramscope.report.material import Material
 from paramscope.report.sections.cases import by_case
-from paramscope.report.sections.headlines import Finding, headlines
+from paramscope.report.sections.finding import Finding
+from paramscope.report.sections.headlines import headlines
 from paramscope.report.sections.next_step import Next, next_step
 from paramscope.report.text import compact, cosine
 from paramscope.report.words import objective_words
