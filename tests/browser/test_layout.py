@@ -100,6 +100,9 @@ def test_on_paper_no_chart_is_split_and_nothing_is_cut_or_folded_away(
         ".map((each) => each.outerHTML.slice(0, 80))"
     )
     assert folded == []
+    # A head with buttons that have boxes of their own is not repeated on the next sheet.
+    buttons = page.locator("thead button").evaluate_all("(all) => all.map((each) => getComputedStyle(each).display)")
+    assert set(buttons) <= {"contents"}
     assert page.locator("nav:visible, .tools:visible, button.copy:visible").count() == 0
 
 

@@ -246,6 +246,7 @@ def test_page_that_cannot_be_written(refused: Call, tmp_path: Path) -> None:
     make_profile(made_up_layers(2, {"a": 3}), {"a": 3}).save(tmp_path / "run")
     run = tmp_path / "run"
     assert "is a folder, a file is expected" in refused("report", run, "-o", tmp_path).err
+    assert "output - is no file; give a name such as report.html" in refused("report", run, "-o", "-").err
     assert "cannot be written" in refused("report", run, "-o", tmp_path / "file" / "page.html").err
 
 

@@ -12,10 +12,11 @@ from paramscope.report.material import Material
 from paramscope.report.sections.cases import by_case, cases, stored_case
 from paramscope.report.sections.next_step import next_step
 from paramscope.report.sections.options import option_rows, placed_rows
+from paramscope.report.sections.roll_out import decide
 from paramscope.report.sections.stages import steps
 from paramscope.report.sections.ways import answers, best_answer, live, told_live
-from tests.actions.test_proposals import shared, tuning
-from tests.report.invest import profile_of, reckoned
+from tests.actions.test_proposals import shared, tuned, tuning
+from tests.report.invest import NAMES, profile_of, reckoned
 from tests.report.test_invest import TUNED, old
 
 MEASURED = ["shared", "adapters", "all-adapters"]
@@ -66,7 +67,7 @@ def test_what_is_recommended_is_what_is_said_to_pay_in_time(tmp_path: Path, valu
     case = stored_case(material)
     assert (case.kind == "pays") == ("leaves the most money" in best_answer(material.shared))
     share = next(row for row in option_rows(material, case) if row.heading.startswith("Share"))
-    assert share.status == ("measured" if case.kind == "pays" else "does not pay in time")
+    assert share.status == ("given" if case.kind == "pays" else "does not pay in time")
     assert ("not surely within" in share.payback or "never" in share.payback) == (case.kind == "short")
     assert (next_step(material, case).headline == share.heading) == (case.kind == "pays")
 
@@ -93,6 +94,39 @@ def test_a_control_that_did_best_is_told_by_its_name_and_costed_as_the_plan(tmp_
     assert share.text == "As many own layers drawn at random."
     assert share.payback == "needs the value of a request"
     assert str(share.cost.main) == str(told_live("{} USD once".format, live(tried, "adapters", "extra once")))
+
+
+def test_where_pilots_failed_and_sharing_does_not_pay_nothing_is_recommended(tmp_path: Path) -> None:
+    failed = [tuned(name, {"plan": 0.1, "uniform": 0.2}, {"uniform": "better"}) for name in NAMES]
+    reckoned_with = material_at(tmp_path, 1e-9).shared
+    material = Material(profile_of(), tuning=tuning(*failed), shared=reckoned_with)
+    case = stored_case(material)
+    assert next_step(material, case).headline == "Leave the model as it is."
+    assert not any(row.status in ("measured", "given") for row in option_rows(material, case))
+    told = " ".join(note.text for step in steps(material) for note in step.notes if "hidden" not in note.attributes)
+    assert "first row" not in told
+    assert "pays back in the time" not in told
+    row = next(row for row in option_rows(material, case) if row.heading == "Tune for code")
+    assert (row.benefit.main, row.benefit.below) == ("0.100 nats per token more", "0.080 to 0.120")
+    assert "Train the plan" not in row.text
+
+
+def test_money_that_speaks_against_the_pilot_says_so(tmp_path: Path) -> None:
+    tried = shared({"adapters": -0.3, "shared": -0.2, "random layers": -0.5}, {"random layers": "worse"})
+    paid = material_at(tmp_path, 0.001).shared
+    assert paid
+    material = Material(profile_of(), shared=paid.model_copy(update={"pilot": tried.pilot}))
+    assert next_step(material, stored_case(material)).headline == "Share: Own adapters on some layers"
+    assert "So it was." in next_step(material, stored_case(material)).text
+
+
+def test_criteria_are_those_of_what_is_recommended(tmp_path: Path) -> None:
+    for case, words in (("pays:adapters", "Sharing, go on if"), ("short:adapters", "Tuning for code, go on if")):
+        material = material_at(tmp_path / case.replace(":", "-"), 0.001)
+        found = next(each for each in cases(material) if each.name == case)
+        notes = [note.text for note in decide(material, found)]
+        assert notes[0].startswith(words)
+        assert ("pays back" in notes[0]) == case.startswith("pays")
 
 
 def test_a_gain_on_some_domains_is_told_over_all_of_them(tmp_path: Path) -> None:

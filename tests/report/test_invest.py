@@ -246,12 +246,15 @@ def harmful(loss: float) -> TunedDomain:
     return TUNED.model_copy(update={"pilot": pilot})
 
 
-@pytest.mark.parametrize(("loss", "status"), [(0.04, "supported"), (0.3, "not supported")])
-def test_a_pilot_is_held_against_the_criteria_to_go_on(loss: float, status: str) -> None:
+@pytest.mark.parametrize(
+    ("loss", "told"),
+    [(0.04, "The criteria to go on are met."), (0.3, "are met for code alone: the loss of support rose by 0.300")],
+)
+def test_a_pilot_is_held_against_the_criteria_to_go_on(loss: float, told: str) -> None:
     found = steps(Material(profile_of(), tuning=Tuning(paramscope="0", run_sha256="0", domains=[harmful(loss)])))
     assert [step.heading for step in found] == ["Pilot", "Decide: go on or stop", "Roll out in stages", "Monitor"]
-    assert found[0].notes[0].status == status
-    assert ("the loss of support rose by 0.300" in found[0].notes[0].text) == (status == "not supported")
+    assert found[0].notes[0].status == "supported"
+    assert told in found[0].notes[0].text
 
 
 def test_the_plan_names_domain_command_and_criteria() -> None:

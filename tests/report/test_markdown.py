@@ -40,7 +40,9 @@ def test_findings_are_those_of_the_page(code: str) -> None:
         assert finding.sentence in plain
         assert finding.number in plain
         assert finding.interval in plain
-    assert shown.next[0][0].headline in plain
+    step = shown.next[0][0]
+    for words in (step.headline, step.text, step.note):
+        assert words in plain
 
 
 def test_two_languages_follow_one_another() -> None:

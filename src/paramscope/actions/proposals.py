@@ -111,13 +111,11 @@ def first_pilot(
         text=why,
         command=Words(profile, run).tune(name),
         go_on=_(
-            "The loss on the domain's held-out texts falls, with its whole interval and for every seed, and no other "
-            "domain loses more than 0.05 nats per token. Where a choice of fewer layers does surely better, train that."
+            "The loss on the domain's held-out texts falls, with its whole interval and for every seed. Where another "
+            "domain loses more than 0.05 nats per token, what is trained serves this domain alone; where a choice of "
+            "fewer layers does surely better, train that."
         ),
-        stop=_(
-            "The loss does not fall with its whole interval, or another domain loses more than that: then leave the "
-            "model as it is."
-        ),
+        stop=_("The loss does not fall with its whole interval: then leave the model as it is."),
     )
 
 
@@ -155,7 +153,7 @@ def _tuned(words: Words, name: str, tuned: TunedDomain, pilot: PilotRecord) -> P
     return ProposalRecord(
         name=f"tune for {name}",
         headline=_("Train adapters for %(domain)s.", domain=name) if helps else against,
-        text=text if helps else sentences(against, text),
+        text=text if helps else sentences(against, retold(tuned)),
         layers=layers,
         status=MEASURED if helps else UNSUPPORTED,
         benefit=benefit,

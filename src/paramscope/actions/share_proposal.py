@@ -76,7 +76,7 @@ def share_proposal(words: Words, shared: Shared | None) -> ProposalRecord:
                 told,
                 paid,
                 most if pays and len(paying) > 1 else "",
-                _beside(shared, best),
+                beside_plan(shared, best.option),
             ),
             "layers": next(each.layers for each in shared.options if each.name == best.option),
             "status": MEASURED if pays else UNSUPPORTED,
@@ -133,13 +133,21 @@ def _until(shared: Shared) -> str:
     )
 
 
-def _beside(shared: Shared, best: BreakEvenRecord) -> str:
-    """How the way that leaves most money did against the plan of the pilot, where that is another one."""
+def beside_plan(shared: Shared, way: str) -> str:
+    """What the pilot's losses say beside the money of the way that leaves most: of the plan all, else against it.
+
+    Args:
+        shared: what the domains can share.
+        way: that leaves the most money.
+
+    Returns:
+        The sentences; empty without a pilot.
+    """
     if shared.pilot is None:
         return ""
     plan = shared.pilot.ways[0].name
-    against = next((each for each in shared.pilot.comparisons if each.control == best.option), None)
-    if best.option == plan or against is None:
+    against = next((each for each in shared.pilot.comparisons if each.control == way), None)
+    if way == plan or against is None:
         return retold_outcome(shared.pilot)
     if against.status == BETTER and against.value is not None:
         return _(

@@ -180,6 +180,8 @@ def writable(path: Path, form: Literal["html", "md"]) -> Path:
     Raises:
         UsageError: something is there that is no such page.
     """
+    if str(path) == "-":
+        raise UsageError(f"output - is no file; give a name such as report.{form}")
     if os.path.isdir(path):
         example = path / f"report.{form}"
         raise UsageError(f"output {path} is a folder, a file is expected; give one such as {example}")

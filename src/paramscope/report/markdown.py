@@ -65,13 +65,16 @@ def _lines(material: Material) -> Iterator[str]:
             yield f"  {inert(finding.number)} {inert(finding.what)}{f' · {inert(within)}' if within else ''}"
     yield from _heading(_("Recommended next step"))
     step = shown.next[0][0]
-    yield inert(step.headline)
-    yield ""
+    for words in filter(None, (step.headline, step.text)):
+        yield inert(words)
+        yield ""
     paid = {_("Break-even"): step.payback} if step.payback else {}
     within = _plain(step.benefit.below)
     told = [_plain(step.benefit.main), _("95%% interval %(interval)s", interval=within) if step.measured else within]
     cost = [_plain(step.cost.main), _plain(step.cost.below)]
     yield from _facts({_("Expected benefit"): _together(told), _("Expected cost"): _together(cost)} | paid)
+    yield ""
+    yield inert(step.note)
     yield ""
     yield _("Estimates of first order, from the texts that were given; they hold for texts like them.")
     yield from _heading(_("Command to replay"))

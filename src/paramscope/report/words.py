@@ -10,6 +10,7 @@ _CHIPS = {
     mark("not supported"): "no",
     mark("undecided"): "open",
     mark("measured"): "yes",
+    mark("given"): "open",
     mark("not measured"): "open",
     mark("does not pay in time"): "no",
     mark("not tested"): "open",

@@ -71,7 +71,7 @@ def section(material: Material) -> InvestSection:
         share=share,
         pilots=pilot_tables(material),
         steps=steps(material),
-        cautions=_cautions(),
+        cautions=_cautions(material),
         limits=_limits(material),
     )
 
@@ -83,10 +83,13 @@ def _limits(material: Material) -> list[str]:
     return [*material.planned().limits, *told]
 
 
-def _cautions() -> list[str]:
+def _cautions(material: Material) -> list[str]:
+    given = material.shared is not None and bool(given_gains(material.shared))
     return [
         _("Zeros in weights make nothing faster or smaller on common serving stacks: pruning alone saves no money."),
-        _("Nothing here has a benefit that was not measured on held-out texts; “not measured” is not “none”."),
+        _("Nothing here has a benefit that was not measured or given; “not measured” is not “none”.")
+        if given
+        else _("Nothing here has a benefit that was not measured on held-out texts; “not measured” is not “none”."),
         _("Prices are assumptions, not quotations: replace those that you know better."),
         _("What controls of equal size do as well is not credited to a plan’s choice of layers."),
     ]

@@ -9,7 +9,7 @@ from paramscope.language import _
 from paramscope.report.material import Material
 from paramscope.report.sections.amounts import fixed
 from paramscope.report.sections.cases import PAYS, SHORT, Case
-from paramscope.report.sections.options import domain_of, option_row, pilot_of
+from paramscope.report.sections.options import domain_of, leave_row, option_row, pilot_of
 from paramscope.report.sections.pilots import harm
 from paramscope.report.sections.share_option import unvalued
 from paramscope.report.sections.ways import given_gains
@@ -43,7 +43,7 @@ class Next:
 
 
 def next_step(material: Material, case: Case) -> Next:
-    """The first proposal that was measured; else what to try first; else the first proposal.
+    """The first proposal that was measured; else what to try first; else to leave the model as it is.
 
     Args:
         material: of the page.
@@ -66,7 +66,16 @@ def next_step(material: Material, case: Case) -> Next:
             payback="",
             note=_("Nothing is promised here that was not measured."),
         )
-    return _proposed(material, case, case.proposals[0], _("No pilot of this run lowered the loss surely."))
+    leave = leave_row(material, case)
+    return Next(
+        headline=_("Leave the model as it is."),
+        text=leave.text,
+        benefit=leave.benefit,
+        measured=False,
+        cost=leave.cost,
+        payback="",
+        note=_("All domains had a pilot; a longer one, or one of another kind, may show more."),
+    )
 
 
 def _proposed(material: Material, case: Case, proposal: ProposalRecord, note: str) -> Next:

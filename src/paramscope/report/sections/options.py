@@ -65,7 +65,7 @@ def placed_rows(material: Material) -> list[PlacedRow]:
 
 def option_rows(material: Material, case: Case) -> list[OptionRow]:
     """All options of a case by priority; the model as it is last, since all others are held against it."""
-    return [*(option_row(material, case, record) for record in case.proposals), _leave(material, case)]
+    return [*(option_row(material, case, record) for record in case.proposals), leave_row(material, case)]
 
 
 def option_row(material: Material, case: Case, record: ProposalRecord) -> OptionRow:
@@ -138,8 +138,12 @@ def _prune(material: Material, record: ProposalRecord) -> OptionRow:
     )
 
 
-def _leave(material: Material, case: Case) -> OptionRow:
-    if any(record.status == "measured" for record in case.proposals):
+def leave_row(material: Material, case: Case) -> OptionRow:
+    """The model as it is."""
+    helps = any(record.status == "measured" for record in case.proposals)
+    if helps and case.kind == SHORT:
+        text = _("Right wherever nothing above was measured to help, or to pay back in time where that was reckoned.")
+    elif helps:
         text = _("Right for every domain and layer for which nothing above was measured to help.")
     elif case.kind == SHORT:
         text = _("What the evidence speaks for at these prices: what was measured to help does not surely pay in time.")

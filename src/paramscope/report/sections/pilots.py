@@ -74,6 +74,13 @@ def pilot_tables(material: Material) -> list[PilotTable]:
     return tables
 
 
+def verdict_of(change: IntervalRecord) -> str:
+    """Whether a loss fell: supported, not supported or undecided."""
+    if change.low is None or change.high is None:
+        return "undecided"
+    return "supported" if change.high < 0 else "not supported" if change.low > 0 else "undecided"
+
+
 def harm(pilot: PilotRecord) -> list[tuple[str, float]]:
     """The domain that loses most by the plan, and how much, where that is more than may be."""
     others = pilot.effects[0].others if pilot.effects else {}

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from paramscope.actions.share_proposal import way_sentence
+from paramscope.actions.share_proposal import beside_plan, way_sentence
 from paramscope.actions.sharing.costs import ADAPTERS
 from paramscope.actions.sharing.outcome import RANDOM, chosen_way
 from paramscope.language import _
 from paramscope.report.material import Material
 from paramscope.report.sections.amounts import fixed
-from paramscope.report.sections.cases import SHORT, UNTOLD, Case
+from paramscope.report.sections.cases import PAYS, SHORT, UNTOLD, Case
 from paramscope.report.sections.option import OptionRow, Verdict
+from paramscope.report.sections.pilots import verdict_of
 from paramscope.report.sections.ways import given_gains, live, told_live, way_heading, way_words
 from paramscope.report.tables import Cell, interval_of
 from paramscope.report.text import clean
 from paramscope.result.planned import ProposalRecord
 from paramscope.result.share_pilot import Outcome
 from paramscope.result.shared import Shared
+from paramscope.wording import sentences
 
 
 def share_row(material: Material, case: Case, record: ProposalRecord) -> OptionRow:
@@ -51,7 +53,7 @@ def share_row(material: Material, case: Case, record: ProposalRecord) -> OptionR
     return OptionRow(
         heading=_("Share: %(way)s", way=way_heading(way)) if named else _("Share"),
         # The other columns have the rest of the proposal's sentences.
-        text=way_sentence(shared, way) if named else record.text,
+        text=_text(shared, case, way) if named else record.text,
         status=_status(shared, case, record),
         benefit=_benefit(shared, case, record),
         measured=bool(case.way) or record.benefit is not None,
@@ -84,10 +86,18 @@ def _costed(shared: Shared, way: str) -> str:
     return costed if any(each.option == costed for each in shared.break_even) else ""
 
 
+def _text(shared: Shared, case: Case, way: str) -> str:
+    """What a way is; where money speaks for it, also what the pilot's losses say beside that."""
+    beside = beside_plan(shared, way) if case.way else ""
+    return sentences(way_sentence(shared, way), beside)
+
+
 def _status(shared: Shared, case: Case, record: ProposalRecord) -> str:
     if case.kind == SHORT:
         return "does not pay in time"
-    return "undecided" if unvalued(shared, case) else record.status
+    if unvalued(shared, case):
+        return "undecided"
+    return "given" if case.kind == PAYS and given_gains(shared) else record.status
 
 
 def _benefit(shared: Shared, case: Case, record: ProposalRecord) -> Cell:
@@ -109,7 +119,12 @@ def _benefit(shared: Shared, case: Case, record: ProposalRecord) -> Cell:
 
 
 def loss_cell(value: float, low: float | None, high: float | None) -> Cell:
-    """A fall of a loss with its interval."""
+    """A fall of a loss with its interval; a rise is told as such."""
+    if value < 0:
+        ends = (None if high is None else -high, None if low is None else -low)
+        return Cell(
+            _("%(loss)s nats per token more", loss=fixed(-value, 3)), interval_of(*ends, lambda end: fixed(end, 3))
+        )
     return Cell(
         _("%(loss)s nats per token less", loss=fixed(value, 3)), interval_of(low, high, lambda each: fixed(each, 3))
     )
@@ -162,5 +177,4 @@ def _changed(pilot: Outcome, option: str) -> Iterator[Verdict]:
                 change=fixed(change.value, 3),
                 interval=interval_of(change.low, change.high, lambda value: fixed(value, 3)),
             )
-            status = "supported" if change.high < 0 else "not supported" if change.low > 0 else "undecided"
-            yield told, status
+            yield told, verdict_of(change)

@@ -88,7 +88,7 @@ def way_words(shared: Shared) -> dict[str, str]:
         ),
         "more-than-all": _("more than all"),
         "best-pays": _(
-            "At these prices, of the ways whose gain was measured, “{way}” leaves the most money in the time to "
+            "At these prices, of the ways below whose gain was measured, “{way}” leaves the most money in the time to "
             "pay back (in months: {horizon}): at least {left} {currency} after its extra costs, even at the lower end "
             "of its gain."
         ),
