@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -126,6 +127,13 @@ def bootstrap(
 
 def mean_interval(values: Array, groups: NDArray[np.int64], *, seed: int) -> Interval:
     """The mean of values ``[n]`` with its interval: ``bootstrap`` of it, all draws at once."""
+    return _mean_interval(np.ascontiguousarray(values, float).tobytes(), tuple(groups.tolist()), seed)
+
+
+@functools.lru_cache(maxsize=4096)
+def _mean_interval(packed: bytes, grouped: tuple[int, ...], seed: int) -> Interval:
+    """Kept, because a page asks for the same means for roles, risks and each of its languages."""
+    values, groups = np.frombuffer(packed), np.array(grouped, dtype=np.int64)
     value = float(values.mean())
     if len(values) < 2:
         return Interval(value, float("nan"), float("nan"))

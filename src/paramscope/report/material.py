@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from paramscope.actions.roles import PartRisk, part_risks
 from paramscope.actions.sharing.curve import own_share_intervals
@@ -17,6 +18,8 @@ from paramscope.language import language
 from paramscope.measures.ranks import Interval
 from paramscope.measures.resample import Resampler
 from paramscope.report import text
+from paramscope.report.charts.colours import Bounds
+from paramscope.report.charts.svg import nice_range
 from paramscope.report.findings import Findings, find
 from paramscope.result.planned import Planned
 from paramscope.result.profile import PAPER_THRESHOLD, Estimate, Profile
@@ -24,6 +27,9 @@ from paramscope.result.share_pilot import SharePilot, read_share_pilot
 from paramscope.result.shared import Shared, read_shared
 from paramscope.result.tuned import Tuning, read_tuning
 from paramscope.result.verification import Checks, load_checks
+
+KINDS = ("centred", "raw")
+"""Of the similarities that matrices show."""
 
 LONGEST_NAME = 100
 """Names stand in many tool tips, so the longest are cut; the table of texts has them whole."""
@@ -117,6 +123,23 @@ class Material:
     def across(self) -> list[Interval]:
         """Mean LLMDcos of texts of different domains, by layer."""
         return [self.resampler.layers([layer], centred=False).mean_across for layer in range(self.profile.layers)]
+
+    @cached_property
+    def matrix_scales(self) -> dict[str, Bounds]:
+        """Ends of the colours of the domains' matrices, the same for all layers, by kind; none without a number."""
+        values = {kind: self._every_cosine(centred=kind == "centred") for kind in KINDS}
+        if len(self.names) < 2 or not len(values["raw"]):
+            return {}
+        return {
+            kind: nice_range(round(each.min(), 2), round(each.max(), 2), 0.05) if len(each) else (0.0, 1.0)
+            for kind, each in values.items()
+        }
+
+    def _every_cosine(self, *, centred: bool) -> NDArray[np.float64]:
+        """Of every two domains in every layer, those that have a pair of texts."""
+        layers = range(self.profile.layers)
+        found = [self.profile.similarity_matrix([layer], centred=centred).to_numpy(dtype=float) for layer in layers]
+        return np.concatenate([matrix[np.isfinite(matrix)] for matrix in found])
 
     @cached_property
     def risks(self) -> dict[int, list[PartRisk]]:

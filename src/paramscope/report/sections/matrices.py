@@ -17,16 +17,13 @@ from numpy.typing import NDArray
 from paramscope.language import _
 from paramscope.report.charts.colours import Bounds, ink_on, shades
 from paramscope.report.charts.matrix import domain_matrix, matrix_form, matrix_side
-from paramscope.report.charts.svg import nice_range
-from paramscope.report.material import Material
+from paramscope.report.material import KINDS, Material
 from paramscope.report.text import cosine
 from paramscope.report.words import band_name
 from paramscope.result.profile import Profile
 
 ALL = "all"
 """The band of all layers."""
-
-KINDS = ("centred", "raw")
 
 
 @dataclass(frozen=True)
@@ -74,24 +71,17 @@ def matrix_figures(material: Material) -> MatrixFigures | None:
     Returns:
         The figures; None where there are no two domains, or no two texts of any were compared.
     """
-    if not has_matrices(material):
+    if not material.matrix_scales:
         return None
     findings, profile = material.findings, material.profile
     bands = bands_of(profile)
-    scales = [(kind, scale_of(profile, kind)) for kind in KINDS]
+    scales = list(material.matrix_scales.items())
     return MatrixFigures(
         still=_matrix(material, findings.shallow[0], scales, "matrix-still") if findings.comparable else None,
         movable=_matrix(material, findings.deep[0], scales, "matrix-movable"),
         bands=[(band, band_words(band, members)) for band, members in bands.items()],
         layers=profile.layers,
     )
-
-
-def has_matrices(material: Material) -> bool:
-    """Whether there is anything to compare."""
-    profile = material.profile
-    every = [profile.similarity_matrix([layer]).to_numpy(dtype=float) for layer in range(profile.layers)]
-    return len(material.names) > 1 and bool(np.isfinite(every).any())
 
 
 def matrix_data(material: Material) -> dict[str, Any] | None:
@@ -103,10 +93,10 @@ def matrix_data(material: Material) -> dict[str, Any] | None:
     Returns:
         Plain JSON; None where there is nothing to compare.
     """
-    if not has_matrices(material):
+    if not material.matrix_scales:
         return None
     profile = material.profile
-    scales = {kind: scale_of(profile, kind) for kind in KINDS}
+    scales = material.matrix_scales
     colours = {kind: shades(bounds) for kind, bounds in scales.items()}
     return {
         "names": material.names,
@@ -139,14 +129,6 @@ def hundredths(profile: Profile, layers: Sequence[int], *, centred: bool) -> NDA
     """``profile.similarity_matrix`` as it is shown, times 100."""
     matrix = profile.similarity_matrix(layers, centred=centred).to_numpy(dtype=float)
     return np.array([[round(value, 2) if np.isfinite(value) else np.nan for value in row] for row in matrix]) * 100
-
-
-def scale_of(profile: Profile, kind: str) -> Bounds:
-    """Ends of the colours, the same for all layers and bands of a kind."""
-    layers = range(profile.layers)
-    every = [profile.similarity_matrix([layer], centred=kind == "centred").to_numpy(dtype=float) for layer in layers]
-    finite = np.concatenate([matrix[np.isfinite(matrix)] for matrix in every])
-    return nice_range(round(finite.min(), 2), round(finite.max(), 2), 0.05) if len(finite) else (0.0, 1.0)
 
 
 def _triangle(profile: Profile, layers: Sequence[int], kind: str) -> list[int | None]:
