@@ -61,13 +61,13 @@ def share_proposal(words: Words, shared: Shared | None) -> ProposalRecord:
         groups = listed("+".join(group) for group in shared.groups)
         grouped = _("%(groups)s can share more.", groups=groups) if groups else ""
         return blank.model_copy(update={"text": sentences(_until(shared), grouped)})
-    horizon = float(shared.prices["horizon_months"])
+    horizon = _horizon(shared)
     most = _(
         "Of the ways whose gain was measured, it leaves the most money in the time to pay back (in months: "
         "%(horizon)s).",
         horizon=f"{horizon:g}",
     )
-    pays = surely_pays(best, horizon)
+    pays = surely_pays(shared, best)
     told, paid = way_sentence(shared, best.option), _sentence(told_break_even(best, horizon))
     return blank.model_copy(
         update={
@@ -95,8 +95,7 @@ def best_way(shared: Shared) -> BreakEvenRecord | None:
     Returns:
         Its record; None where no gain was measured, or a request was given no value.
     """
-    horizon = float(shared.prices["horizon_months"])
-    return max(_paying(shared), key=lambda each: surely_left(each, horizon), default=None)
+    return max(_paying(shared), key=lambda each: surely_left(shared, each), default=None)
 
 
 def way_sentence(shared: Shared, way: str) -> str:
@@ -105,15 +104,20 @@ def way_sentence(shared: Shared, way: str) -> str:
     return _sentence(told)
 
 
-def surely_left(record: BreakEvenRecord, horizon: float) -> float:
-    """Money that a way leaves within some months, at the lower end of its benefit."""
+def surely_left(shared: Shared, record: BreakEvenRecord) -> float:
+    """Money that a way leaves within the time to pay back, at the lower end of its benefit."""
     low = record.benefit.low if record.benefit else None
-    return -math.inf if low is None else horizon * (low - record.month.value) - record.once.value
+    return -math.inf if low is None else _horizon(shared) * (low - record.month.value) - record.once.value
 
 
-def surely_pays(record: BreakEvenRecord, horizon: float) -> bool:
-    """Whether a way pays back within some months, over the whole interval of its benefit."""
-    return record.months is not None and record.months.high is not None and record.months.high <= horizon
+def surely_pays(shared: Shared, record: BreakEvenRecord) -> bool:
+    """Whether a way pays back within the time to do so, over the whole interval of its benefit."""
+    months = record.months
+    return months is not None and months.high is not None and months.high <= _horizon(shared)
+
+
+def _horizon(shared: Shared) -> float:
+    return float(shared.prices["horizon_months"])
 
 
 def _paying(shared: Shared) -> list[BreakEvenRecord]:

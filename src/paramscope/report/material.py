@@ -25,7 +25,7 @@ from paramscope.result.planned import Planned
 from paramscope.result.profile import PAPER_THRESHOLD, Estimate, Profile
 from paramscope.result.share_pilot import SharePilot, read_share_pilot
 from paramscope.result.shared import Shared, read_shared
-from paramscope.result.tuned import Tuning, read_tuning
+from paramscope.result.tuned import PilotRecord, TunedDomain, Tuning, read_tuning
 from paramscope.result.verification import Checks, load_checks
 
 KINDS = ("centred", "raw")
@@ -70,6 +70,16 @@ class Material:
             UsageError: the run, or a result in it, cannot be read.
         """
         return cls(Profile.load(run), load_checks(run), read_tuning(run), read_shared(run), run, with_text)
+
+    @property
+    def place(self) -> str:
+        """Of the run's folder, for the commands."""
+        return str(self.folder or "RUN")
+
+    @property
+    def piloted(self) -> list[tuple[TunedDomain, PilotRecord]]:
+        """Domains that tuning was tried for, with their pilots."""
+        return [(each, each.pilot) for each in (self.tuning.domains if self.tuning else []) if each.pilot]
 
     @cached_property
     def names(self) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from paramscope.language import _
 from paramscope.report.charts.colours import Style
 
 
@@ -30,6 +31,20 @@ class Series:
     high: NDArray[np.float64]
     style: Style
     background: bool = False
+
+
+def told_ends(lines: Sequence[Series], form: Callable[[float], str]) -> str:
+    """What lines over the layers do, for who cannot see them: where each begins and ends."""
+    told = [
+        _(
+            "%(name)s: %(first)s in the first layer, %(last)s in the last.",
+            name=line.name,
+            first=form(line.values[0]),
+            last=form(line.values[-1]),
+        )
+        for line in lines
+    ]
+    return " ".join(told)
 
 
 @dataclass(frozen=True)

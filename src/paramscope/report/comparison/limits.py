@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from paramscope.language import _, plural
+from paramscope.language import _
 from paramscope.report.comparison.differences import Differences
 from paramscope.report.findings import COSINE_STEP, DENSITY_STEP
+from paramscope.report.sections.limits import few_texts
 from paramscope.report.text import cosine
-
-_FEW = 8
 
 
 def limits(found: Differences) -> list[tuple[str, str]]:
@@ -51,18 +50,7 @@ def limits(found: Differences) -> list[tuple[str, str]]:
               "task before one replaces the other (“paramscope evaluate MODEL”)."),
         ),
     ]  # fmt: skip
-    few = min(record.samples for run in runs.runs for record in run.shared.manifest.domains)
-    if few < _FEW:
-        points.append(
-            (
-                _("There are few texts."),
-                plural(
-                    "The smallest domain has %(n)s text; below about 8, intervals tend to be too narrow.",
-                    "The smallest domain has %(n)s texts; below about 8, intervals tend to be too narrow.",
-                    few,
-                ),
-            )
-        )
+    points += few_texts(min(record.samples for run in runs.runs for record in run.shared.manifest.domains))
     left = [name for place, name in enumerate(runs.names) if place not in found.similar_domains]
     if left:
         points.append(

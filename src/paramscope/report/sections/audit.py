@@ -77,7 +77,7 @@ def replay_command(material: Material) -> str:
             words.append(flag)
         elif value is not None and value is not False:
             words += [flag, str(value)]
-    command = shlex.join([*words, "-o", str(material.folder or "RUN")])
+    command = shlex.join([*words, "-o", material.place])
     return command if plain else f"{command}\n\n# domains.yaml\n{yaml.safe_dump(domains, allow_unicode=True)}"
 
 
@@ -108,7 +108,7 @@ def _domains(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def later_commands(material: Material) -> list[str]:
     """Commands that made what lies beside the run."""
-    run, model = str(material.folder or "RUN"), material.profile.manifest.model.place or "MODEL"
+    run, model = material.place, material.profile.manifest.model.place or "MODEL"
     commands = []
     if material.checks:
         budget = material.checks.result.arguments.get("budget")

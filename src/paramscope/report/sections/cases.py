@@ -44,13 +44,19 @@ class Case:
         """For the script."""
         return f"{self.kind}:{self.way}" if self.way else self.kind
 
+    @property
+    def first(self) -> ProposalRecord | None:
+        """What is recommended to carry out: the first proposal that was measured to help."""
+        return next((proposal for proposal in self.proposals if proposal.status == MEASURED), None)
+
 
 def stored_case(material: Material) -> Case:
     """The case at the stored prices."""
-    best = best_way(material.shared) if material.shared else None
-    horizon = float(material.shared.prices["horizon_months"]) if material.shared else 0.0
-    kind = UNTOLD if best is None else PAYS if surely_pays(best, horizon) else SHORT
-    return Case(kind, best.option if best else "", material.planned().proposals)
+    shared, proposals = material.shared, material.planned().proposals
+    best = best_way(shared) if shared else None
+    if shared is None or best is None:
+        return Case(UNTOLD, "", proposals)
+    return Case(PAYS if surely_pays(shared, best) else SHORT, best.option, proposals)
 
 
 def cases(material: Material) -> list[Case]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from paramscope.language import _
 from paramscope.measures.histogram import BINS, EDGES, quantile
 from paramscope.report.charts.colours import series_style
-from paramscope.report.charts.frame import NARROW, WIDE, Axis, Series
+from paramscope.report.charts.frame import NARROW, WIDE, Axis, Series, told_ends
 from paramscope.report.charts.heattable import HeatTable, heat_table, packed, permille
 from paramscope.report.charts.lines import line_chart
 from paramscope.report.findings import Verdict
@@ -195,13 +195,4 @@ def _title(material: Material) -> str:
 
 
 def _description(lines: list[Series]) -> str:
-    told = [
-        _(
-            "%(name)s: %(first)s in the first layer, %(last)s in the last.",
-            name=line.name,
-            first=percent(line.values[0]),
-            last=percent(line.values[-1]),
-        )
-        for line in lines
-    ]
-    return " ".join([*told, _("All numbers stand in the table below.")])
+    return " ".join([told_ends(lines, percent), _("All numbers stand in the table below.")])

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 from typing import Any
 
 import yaml
 
+from paramscope.actions.sharing.figures import Tree, tree_of
 from paramscope.actions.sharing.prices import VALUE_BOUNDS, Prices, default_prices
 from paramscope.report.material import Material
 from paramscope.result.shared import Figure, Shared
-
-_SIGNS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
-
-Tree = float | list[Any]
-"""A number, ``["price", name]``, ``["figure", name]`` of the same option, or a sign or function and what it takes."""
 
 
 def reckoning(material: Material) -> dict[str, Any] | None:
@@ -96,31 +91,23 @@ def compiled(figure: Figure) -> Tree:
         figure: that says which inputs are prices and other figures.
 
     Returns:
-        The formula.
+        The formula, with ``["price", name]`` and ``["figure", name]`` of the same option in place of inputs.
 
     Raises:
         ValueError: it is no arithmetic, see ``actions.sharing.figures``.
     """
-    return _tree(ast.parse(figure.formula, mode="eval").body, figure)
+    return _bound(tree_of(figure.formula), figure)
 
 
-def _tree(node: ast.expr, figure: Figure) -> Tree:
-    """A part of a formula.
-
-    Raises:
-        ValueError: it is no arithmetic.
-    """
-    match node:
-        case ast.Constant(value=int() | float() as number):
-            return number
-        case ast.Name(id=name):
+def _bound(tree: Tree, figure: Figure) -> Tree:
+    """A tree whose inputs are told apart: prices, other figures, and numbers that stay."""
+    match tree:
+        case ["input", name]:
             if name in (figure.prices or {}):
                 return ["price", (figure.prices or {})[name]]
             if name in (figure.figures or {}):
                 return ["figure", (figure.figures or {})[name]]
             return figure.inputs[name]
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _SIGNS:
-            return [_SIGNS[type(op)], _tree(left, figure), _tree(right, figure)]
-        case ast.Call(func=ast.Name(id="ceil" | "max" as name), args=arguments, keywords=[]):
-            return [name, *(_tree(argument, figure) for argument in arguments)]
-    raise ValueError(f"{ast.unparse(node)!r} is no arithmetic of a figure")
+        case [kind, *parts]:
+            return [kind, *(_bound(part, figure) for part in parts)]
+    return tree

@@ -18,8 +18,7 @@ from paramscope.wording import sentences
 
 def pilot_findings(material: Material) -> Iterator[Finding]:
     """What tuning pilots showed: the first domain's, and what other domains lost by any."""
-    made = [(each, each.pilot) for each in (material.tuning.domains if material.tuning else []) if each.pilot]
-    made = [(each, pilot) for each, pilot in made if pilot.effects]
+    made = [(tuned, pilot) for tuned, pilot in material.piloted if pilot.effects]
     if not made:
         return
     tuned, pilot = made[0]
@@ -56,10 +55,11 @@ def pilot_findings(material: Material) -> Iterator[Finding]:
 def _harm(material: Material, made: Sequence[tuple[TunedDomain, PilotRecord]]) -> Iterator[str]:
     """What another domain lost by a pilot's plan, where that is more than may be."""
     for tuned, pilot in made:
-        for other, loss in harm(pilot):
+        harmed = harm(pilot)
+        if harmed:
             yield _(
                 "Tuning for %(name)s raised the loss of %(other)s by %(loss)s.",
                 name=material.shown(tuned.domain),
-                other=material.shown(other),
-                loss=f"{loss:.3f}",
+                other=material.shown(harmed[0]),
+                loss=f"{harmed[1]:.3f}",
             )

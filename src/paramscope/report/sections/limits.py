@@ -83,22 +83,22 @@ def _method(material: Material) -> list[Point]:
             _("Zeros among the weights make nothing faster or smaller on common serving stacks."),
         ),
     ]  # fmt: skip
-    few = min(domain.samples for domain in manifest.domains)
-    if few < _FEW:
-        points.append(
-            (
-                _("There are few texts."),
-                plural(
-                    "The smallest domain has %(n)s text; below about 8, intervals tend to be too narrow.",
-                    "The smallest domain has %(n)s texts; below about 8, intervals tend to be too narrow.",
-                    few,
-                ),
-            )
-        )
-    return points
+    return [*points, *few_texts(min(domain.samples for domain in manifest.domains))]
 
 
 _FEW = 8
+
+
+def few_texts(smallest: int) -> list[Point]:
+    """What few texts do to intervals; nothing where the smallest domain has enough."""
+    if smallest >= _FEW:
+        return []
+    told = plural(
+        "The smallest domain has %(n)s text; below about 8, intervals tend to be too narrow.",
+        "The smallest domain has %(n)s texts; below about 8, intervals tend to be too narrow.",
+        smallest,
+    )
+    return [(_("There are few texts."), told)]
 
 
 def _monitor(material: Material) -> list[Point]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from paramscope.actions.proposing import MEASURED
 from paramscope.language import _
 from paramscope.report.material import Material
 from paramscope.report.sections.amounts import fixed
@@ -52,9 +51,8 @@ def next_step(material: Material, case: Case) -> Next:
     Returns:
         The step. Money in it is markup, since it follows edited prices.
     """
-    measured = [proposal for proposal in case.proposals if proposal.status == MEASURED]
-    if measured:
-        return _proposed(material, case, measured[0], _measured_note(material, case))
+    if case.first:
+        return _proposed(material, case, case.first, _measured_note(material, case))
     planned = material.planned()
     if planned.pilot:
         return Next(
@@ -115,14 +113,14 @@ def _measured_note(material: Material, case: Case) -> str:
 def _harm(material: Material, proposal: ProposalRecord) -> str:
     """What a proposal to tune for one domain costs another."""
     pilot, domain = pilot_of(material, proposal), domain_of(proposal)
-    lost = harm(pilot) if pilot else []
-    if domain is None or not lost:
+    harmed = harm(pilot) if pilot else None
+    if domain is None or harmed is None:
         return ""
     return _(
         "Serve it to %(domain)s alone: the loss of %(other)s rose by %(loss)s nats per token.",
         domain=clean(domain),
-        other=clean(lost[0][0]),
-        loss=fixed(lost[0][1], 3),
+        other=clean(harmed[0]),
+        loss=fixed(harmed[1], 3),
     )
 
 

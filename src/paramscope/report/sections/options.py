@@ -116,13 +116,15 @@ def _tuning(pilot: PilotRecord | None) -> list[Verdict]:
         (_("Plan against: %(control)s", control=control_heading(each.control)), each.status)
         for each in pilot.comparisons
     ]
-    for name, loss in harm(pilot):
-        told.append((_("%(name)s: its loss rose by %(loss)s", name=clean(name), loss=fixed(loss, 3)), "worse"))
+    harmed = harm(pilot)
+    if harmed:
+        rose = _("%(name)s: its loss rose by %(loss)s", name=clean(harmed[0]), loss=fixed(harmed[1], 3))
+        told.append((rose, "worse"))
     return told
 
 
 def _prune(material: Material, record: ProposalRecord) -> OptionRow:
-    run = shlex.quote(str(material.folder or "RUN"))
+    run = shlex.quote(material.place)
     tells = _("prune, then %(command)s tells", command=f"paramscope evaluate PRUNED --run {run}")
     return OptionRow(
         heading=_("Prune"),
@@ -140,10 +142,9 @@ def _prune(material: Material, record: ProposalRecord) -> OptionRow:
 
 def leave_row(material: Material, case: Case) -> OptionRow:
     """The model as it is."""
-    helps = any(record.status == "measured" for record in case.proposals)
-    if helps and case.kind == SHORT:
+    if case.first and case.kind == SHORT:
         text = _("Right wherever nothing above was measured to help, or to pay back in time where that was reckoned.")
-    elif helps:
+    elif case.first:
         text = _("Right for every domain and layer for which nothing above was measured to help.")
     elif case.kind == SHORT:
         text = _("What the evidence speaks for at these prices: what was measured to help does not surely pay in time.")

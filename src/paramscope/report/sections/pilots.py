@@ -67,8 +67,8 @@ class PilotTable:
 
 def pilot_tables(material: Material) -> list[PilotTable]:
     """Of every pilot that was made, those of single domains first."""
-    tuning, shared = material.tuning, material.shared
-    tables = [_tuned(each, each.pilot) for each in (tuning.domains if tuning else []) if each.pilot]
+    shared = material.shared
+    tables = [_tuned(tuned, pilot) for tuned, pilot in material.piloted]
     if shared and shared.pilot:
         tables.append(_sharing(shared, shared.pilot))
     return tables
@@ -81,12 +81,12 @@ def verdict_of(change: IntervalRecord) -> str:
     return "supported" if change.high < 0 else "not supported" if change.low > 0 else "undecided"
 
 
-def harm(pilot: PilotRecord) -> list[tuple[str, float]]:
-    """The domain that loses most by the plan, and how much, where that is more than may be."""
+def harm(pilot: PilotRecord) -> tuple[str, float] | None:
+    """The domain that loses most by the plan, and how much; None where that is no more than may be."""
     others = pilot.effects[0].others if pilot.effects else {}
     lost = {name: found.value for name, found in others.items() if found.value is not None}
     worst = max(lost, key=lambda name: lost[name], default=None)
-    return [(worst, lost[worst])] if worst is not None and lost[worst] > MOST_LOST else []
+    return (worst, lost[worst]) if worst is not None and lost[worst] > MOST_LOST else None
 
 
 def control_heading(name: str) -> str:

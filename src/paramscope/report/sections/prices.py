@@ -115,7 +115,7 @@ def command(material: Material, shared: Shared) -> str:
     Returns:
         A line for a shell.
     """
-    run = shlex.quote(str(material.folder or "RUN"))
+    run = shlex.quote(material.place)
     parts = [f"paramscope share {run} --prices {FILE} --rank {shared.arguments.get('rank')}"]
     if shared.arguments.get("own_layers") is not None:
         parts.append(f"--own-layers {shared.arguments['own_layers']}")

@@ -18,7 +18,7 @@ from paramscope.wording import sentences
 
 def decide(material: Material, case: Case) -> list[Note]:
     """Criteria to go on or stop: of what is recommended, and of the pilot that comes next."""
-    first, pilot = _first(case), material.planned().pilot
+    first, pilot = case.first, material.planned().pilot
     found = [] if first is None else _criteria(case, first)
     if pilot:
         found.append(Note(_("Next pilot, go on if: %(criteria)s", criteria=pilot.go_on)))
@@ -26,11 +26,6 @@ def decide(material: Material, case: Case) -> list[Note]:
     elif first is None:
         found.append(Note(_("All domains had a pilot, and none speaks for going on as it was made.")))
     return found
-
-
-def _first(case: Case) -> ProposalRecord | None:
-    """What a case recommends to carry out."""
-    return next((record for record in case.proposals if record.status == "measured"), None)
 
 
 def _criteria(case: Case, first: ProposalRecord) -> list[Note]:
@@ -65,10 +60,10 @@ def _criteria(case: Case, first: ProposalRecord) -> list[Note]:
 
 def roll_out(material: Material, case: Case) -> list[Note]:
     """From the first training on all texts to all requests; or why not yet."""
-    first = _first(case)
+    first = case.first
     if first is None:
         return [Note(_not_yet(material, case))]
-    run = shlex.quote(str(material.folder or "RUN"))
+    run = shlex.quote(material.place)
     export, domain = _export(material, first), domain_of(first)
     begin = _("Begin with the first row of the table. Train on all texts at hand: a pilot trains on few, for minutes.")
     return [

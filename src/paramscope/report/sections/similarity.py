@@ -13,7 +13,7 @@ from paramscope.language import _
 from paramscope.measures.ranks import Interval
 from paramscope.measures.resample import Resampler
 from paramscope.report.charts.colours import GREY, Style, series_style
-from paramscope.report.charts.frame import HALF, Axis, Series
+from paramscope.report.charts.frame import HALF, Axis, Series, told_ends
 from paramscope.report.charts.lines import line_chart
 from paramscope.report.charts.svg import nice_range
 from paramscope.report.material import Material
@@ -66,18 +66,9 @@ def similarity_figure(material: Material, *, centred: bool) -> SimilarityFigure:
         if centred
         else _("How alike texts use each layer: LLMDcos, within a domain and across domains")
     )
-    told = [
-        _(
-            "%(line)s: %(first)s in the first layer, %(last)s in the last.",
-            line=line.name,
-            first=cosine(line.values[0]),
-            last=cosine(line.values[-1]),
-        )
-        for line in means
-    ]
     zones = {word(band): members for band, members in material.profile.bands.items()}
     ident = "similarity-centred" if centred else "similarity-raw"
-    chart = line_chart(ident, title, " ".join(told), [*thin, *means], axis, zones, HALF)
+    chart = line_chart(ident, title, told_ends(means, cosine), [*thin, *means], axis, zones, HALF)
     return SimilarityFigure(chart, within, across)
 
 

@@ -33,9 +33,7 @@ def steps(material: Material) -> list[Step]:
 
 
 def _pilots(material: Material, planned: Planned) -> list[Note]:
-    notes = [
-        _tried(tuned, tuned.pilot) for tuned in (material.tuning.domains if material.tuning else []) if tuned.pilot
-    ]
+    notes = [_tried(tuned, pilot) for tuned, pilot in material.piloted]
     shared = material.shared
     if shared and shared.pilot:
         for way in shared.pilot.ways:
@@ -67,13 +65,14 @@ def _tried(tuned: TunedDomain, pilot: PilotRecord) -> Note:
     if not _fell(plan.domain) or not _fell_for_every_seed(tuned.domain, pilot):
         end = _("The criteria to go on are not met: the loss did not fall with its whole interval and for every seed.")
         return Note(sentences(made, end), "not supported")
-    for other, loss in harm(pilot):
+    harmed = harm(pilot)
+    if harmed:
         alone = _(
             "The criteria to go on are met for %(domain)s alone: the loss of %(other)s rose by %(loss)s nats per "
             "token.",
             **told,
-            other=clean(other),
-            loss=fixed(loss, 3),
+            other=clean(harmed[0]),
+            loss=fixed(harmed[1], 3),
         )
         return Note(sentences(made, alone), "supported")
     met = _("The criteria to go on are met.")

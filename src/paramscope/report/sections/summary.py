@@ -62,7 +62,7 @@ def _made_from(material: Material) -> str:
     steps = [_("profile")]
     if material.checks:
         steps.append(_("causal checks"))
-    if any(each.pilot for each in (material.tuning.domains if material.tuning else [])):
+    if material.piloted:
         steps.append(_("tuning pilot"))
     if material.shared and material.shared.pilot:
         steps.append(_("sharing pilot"))

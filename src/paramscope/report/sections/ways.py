@@ -55,14 +55,13 @@ def way_heading(name: str) -> str:
 
 def way_rows(shared: Shared) -> list[WayRow]:
     """All ways, in the order of the document."""
-    told = answers(shared)
     reference = shared.options[0].name
     return [
         WayRow(
             name=option.name,
             heading=way_heading(option.name),
             text=told_option(option, shared),
-            told=told[option.name],
+            told=answers_of(shared, option.name),
             reference=option.name == reference,
         )
         for option in shared.options
@@ -107,7 +106,7 @@ def given_gains(shared: Shared) -> list[str]:
 
 def live(shared: Shared, way: str, cell: str) -> Markup:
     """What stands in a cell of ``answers``, and follows the prices wherever it stands on the page."""
-    return Markup('<span data-way="{}" data-cell="{}">{}</span>').format(way, cell, answers(shared)[way][cell])
+    return Markup('<span data-way="{}" data-cell="{}">{}</span>').format(way, cell, answers_of(shared, way)[cell])
 
 
 def told_live(say: Callable[..., str], *numbers: Markup) -> Markup:
@@ -126,26 +125,29 @@ def told_live(say: Callable[..., str], *numbers: Markup) -> Markup:
 
 def answers(shared: Shared) -> dict[str, dict[str, str]]:
     """What stands in the cells that follow the prices, by way and cell."""
+    return {option.name: answers_of(shared, option.name) for option in shared.options}
+
+
+def answers_of(shared: Shared, way: str) -> dict[str, str]:
+    """What stands in the cells of one way."""
+    option = next(option for option in shared.options if option.name == way)
+    told = {name: form(option.figure(name).value) for name, form in FORMS.items()}
+    record = next((record for record in shared.break_even if record.option == way), None)
+    if record is None:
+        return told
     words = way_words(shared)
-    horizon = float(shared.prices["horizon_months"])
-    told = {
-        option.name: {name: form(option.figure(name).value) for name, form in FORMS.items()}
-        for option in shared.options
+    return told | {
+        "extra once": money(record.once.value),
+        "extra month": money(record.month.value),
+        "needed value": significant(record.per_request.value),
+        "needed gain": _needed(words, record),
+        "gain share": _share(shared, record),
+        "gain": _middle(record.gain, fewer, words["unmeasured"]),
+        "gain interval": _between(words, record.gain, fewer),
+        "benefit": _middle(record.benefit, money, MISSING),
+        "benefit interval": _between(words, record.benefit, money),
+        "pays back": payback(words, record, float(shared.prices["horizon_months"])),
     }
-    for record in shared.break_even:
-        told[record.option] |= {
-            "extra once": money(record.once.value),
-            "extra month": money(record.month.value),
-            "needed value": significant(record.per_request.value),
-            "needed gain": _needed(words, record),
-            "gain share": _share(shared, record),
-            "gain": _middle(record.gain, fewer, words["unmeasured"]),
-            "gain interval": _between(words, record.gain, fewer),
-            "benefit": _middle(record.benefit, money, MISSING),
-            "benefit interval": _between(words, record.benefit, money),
-            "pays back": payback(words, record, horizon),
-        }
-    return told
 
 
 def payback(words: dict[str, str], record: BreakEvenRecord, horizon: float) -> str:
@@ -179,15 +181,14 @@ def best_answer(shared: Shared) -> str:
     words = way_words(shared)
     if all(record.gain is None for record in shared.break_even):
         return words["best-unmeasured"]
-    horizon = float(shared.prices["horizon_months"])
     best = best_way(shared)
     if best is None:
         return words["best-valueless"]
     return filled(
-        words["best-pays" if surely_pays(best, horizon) else "best-short"],
+        words["best-pays" if surely_pays(shared, best) else "best-short"],
         way=way_heading(best.option),
-        horizon=significant(horizon),
-        left=money(abs(surely_left(best, horizon))),
+        horizon=significant(float(shared.prices["horizon_months"])),
+        left=money(abs(surely_left(shared, best))),
         currency=clean(str(shared.prices["currency"])),
     )
 
